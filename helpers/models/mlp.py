@@ -1,0 +1,54 @@
+"""Multilayer perceptrons."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+
+class MLP(nn.Sequential):
+    """A multilayer perceptron: linear layers with an activation between them.
+
+    ``MLP((13, 16, 8, 1))`` is the textbook's house-price network (K4.l3): three linear layers,
+    that is two hidden layers, and 369 parameters.
+
+    Shapes: ``(N, sizes[0])`` to ``(N, sizes[-1])``.
+
+    Args:
+        sizes: the layer widths, from input to output; at least two.
+        activation: called without arguments for each hidden layer, e.g. ``nn.ReLU``.
+        dropout: probability to zero a hidden value in training; 0 adds no layer.
+
+    Raises:
+        ValueError: for fewer than two sizes, or a size below 1.
+
+    Example:
+        >>> sum(p.numel() for p in MLP((13, 16, 8, 1)).parameters())
+        369
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        *,
+        activation: Callable[[], nn.Module] = nn.ReLU,
+        dropout: float = 0.0,
+    ) -> None:
+        if len(sizes) < 2 or min(sizes) < 1:
+            raise ValueError(f"sizes needs at least two positive widths, got {tuple(sizes)}")
+        layers: list[nn.Module] = []
+        for n_in, n_out in pairwise(sizes[:-1]):
+            layers += [nn.Linear(n_in, n_out), activation()]
+            if dropout:
+                layers.append(nn.Dropout(dropout))
+        layers.append(nn.Linear(sizes[-2], sizes[-1]))
+        super().__init__(*layers)
+        self.n_inputs = sizes[0]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(N, sizes[0])`` to ``(N, sizes[-1])``."""
+        if x.shape[-1] != self.n_inputs:
+            raise ValueError(f"expected input of shape (N, {self.n_inputs}), got {tuple(x.shape)}")
+        return super().forward(x)
