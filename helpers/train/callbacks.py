@@ -1,0 +1,134 @@
+"""Callbacks: code that the loop calls at three events.
+
+A plain function is called with the :class:`State` at the end of each epoch. An object may have
+methods ``epoch_start``, ``batch_end`` and ``epoch_end``; the loop calls those it has. An object
+with ``state_dict`` and ``load_state_dict`` is saved and restored with the checkpoint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from helpers.train.history import History
+
+EVENTS = ("epoch_start", "batch_end", "epoch_end")
+
+
+@dataclass
+class State:
+    """What a callback gets: the live objects of the loop."""
+
+    model: nn.Module
+    optimizer: Optimizer
+    device: torch.device
+    epochs: int
+    history: History
+    epoch: int = 0
+    """The epoch in progress, counted from 1."""
+    step: int = 0
+    """Batches seen since the start of training."""
+    loss: Tensor | None = None
+    """The loss of the latest batch, a 0-dimensional tensor on the device."""
+    logs: dict[str, float] = field(default_factory=dict)
+    """At ``epoch_end``: the record of this epoch; a callback may add to it."""
+    stop: bool = False
+    """Set to True to end training after this epoch."""
+
+
+class EarlyStopping:
+    """Stop when a quantity has not improved for ``patience`` epochs.
+
+    Args:
+        monitor: a column of the history, e.g. ``"val_loss"``.
+        patience: epochs without improvement that are borne.
+        mode: ``"min"`` or ``"max"``.
+        min_delta: the least change that counts as an improvement.
+        restore_best: give the model the weights of its best epoch at the end.
+
+    Raises:
+        ValueError: for an unknown mode or a patience below 1.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        patience: int = 3,
+        mode: str = "min",
+        *,
+        min_delta: float = 0.0,
+        restore_best: bool = True,
+    ) -> None:
+        if mode not in ("min", "max"):
+            raise ValueError(f"mode must be 'min' or 'max', got {mode!r}")
+        if patience < 1:
+            raise ValueError(f"patience must be at least 1, got {patience}")
+        self.monitor, self.patience, self.mode = monitor, patience, mode
+        self.min_delta, self.restore_best = min_delta, restore_best
+        self.best: float | None = None
+        self.best_epoch = 0
+        self.best_weights: dict[str, Tensor] | None = None
+
+    def epoch_end(self, state: State) -> None:
+        """Compare this epoch with the best one; ask to stop when patience is used up."""
+        if self.monitor not in state.logs:
+            raise KeyError(f"EarlyStopping monitors {self.monitor!r}; logged: {list(state.logs)}")
+        value = state.logs[self.monitor]
+        sign = 1.0 if self.mode == "min" else -1.0
+        if self.best is None or sign * (self.best - value) > self.min_delta:
+            self.best, self.best_epoch = value, state.epoch
+            if self.restore_best:
+                weights = state.model.state_dict()
+                self.best_weights = {k: v.detach().cpu().clone() for k, v in weights.items()}
+        elif state.epoch - self.best_epoch >= self.patience:
+            state.stop = True
+
+    def finish(self, model: nn.Module) -> None:
+        """Give the model its best weights back, if wanted."""
+        if self.restore_best and self.best_weights is not None:
+            model.load_state_dict(self.best_weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint must keep."""
+        return {
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+            "best_weights": self.best_weights,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up where the checkpoint left off."""
+        self.best, self.best_epoch = state["best"], state["best_epoch"]
+        self.best_weights = state["best_weights"]
+
+
+class TensorBoard:
+    """Write every number of the history to TensorBoard event files.
+
+    Args:
+        folder: where the event files go; look at them with ``tensorboard --logdir FOLDER``.
+
+    Raises:
+        ModuleNotFoundError: if the package ``tensorboard`` is not installed.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                "TensorBoard needs the package tensorboard: pip install tensorboard"
+            ) from error
+        self.writer = SummaryWriter(str(folder))
+
+    def epoch_end(self, state: State) -> None:
+        """Write the record of the epoch."""
+        for name, value in state.logs.items():
+            if name != "epoch":
+                self.writer.add_scalar(name, value, state.epoch)
+        self.writer.flush()
