@@ -1,0 +1,116 @@
+"""Data sets of the course: official source, SHA-256, stand-in.
+
+    from data_scripts import load
+    loaded = load("mnist")            # mode from COURSE_DATA: auto, official or standin
+    print(loaded.describe())
+    images = loaded["train_images"]   # uint8 (N, 28, 28)
+
+From a shell: `python -m data_scripts list`, `fetch NAME…`, `fetch --all`, `verify`.
+
+Where a file is looked for, in this order: the cache (`COURSE_DATA_DIR`; else `data/` in a
+checkout, the user's cache elsewhere), the mirror (`COURSE_DATA_MIRROR`), the official
+addresses, Debian's package where there is one. Whatever its origin, a file is used only when
+its SHA-256 is right. A relative folder in a variable counts from the root of the checkout.
+
+To add a data set:
+
+1. Write a module with a tuple `DATASETS` of one or more `DataSet`. Take `california_housing.py`
+   as a model for a table, `mnist.py` for pictures. Import torch, pandas and scikit-learn inside
+   functions: `python -m data_scripts list` must stay fast.
+2. Give each `File` the official https addresses, the size and the SHA-256 of its content
+   *after* unpacking (`gzip -dc FILE | sha256sum`), and compare with a checksum that the source
+   publishes. State licence and citation.
+3. Write `prepare(folder)`, which reads the cached files and returns a dict. Never unpickle what
+   the SHA-256 does not cover; read tar members with `read_member`.
+4. Give a `StandIn`: real data from a package wherever one exists, generated otherwise. Say in
+   `what` what it is and in `effect` what it does to results. It uses neither network nor cache.
+5. Add the module to `_MODULES` below. `tests/test_data_scripts.py` then tests it.
+"""
+
+from __future__ import annotations
+
+from . import (
+    boston_housing,
+    california_housing,
+    digits,
+    fashion_mnist,
+    mnist,
+    synthetic,
+)
+from ._core import DataError, DataSet, File, Loaded, StandIn, current_mode, data_root, mirror_root
+from ._files import ensure
+
+__all__ = [
+    "REGISTRY",
+    "DataError",
+    "DataSet",
+    "File",
+    "Loaded",
+    "StandIn",
+    "current_mode",
+    "data_root",
+    "get",
+    "load",
+    "mirror_root",
+]
+
+_MODULES = (mnist, fashion_mnist, digits, california_housing, boston_housing, synthetic)
+_SEED = 0  # of every stand-in
+
+REGISTRY: dict[str, DataSet] = {
+    dataset.name: dataset for module in _MODULES for dataset in module.DATASETS
+}
+
+
+def get(name: str) -> DataSet:
+    """Data set of that name.
+
+    Raises:
+        DataError: the name is unknown.
+    """
+    if name not in REGISTRY:
+        raise DataError(name, "unknown data set", f"Valid names: {', '.join(REGISTRY)}.")
+    return REGISTRY[name]
+
+
+def load(name: str, mode: str | None = None) -> Loaded:
+    """Load a data set, or its stand-in.
+
+    Args:
+        name: a key of `REGISTRY`.
+        mode: `"auto"` (the real data if it can be had, else the stand-in), `"official"` (the
+            real data or an error), `"standin"` (neither network, mirror nor cache is used);
+            None takes `COURSE_DATA`, else auto.
+
+    Returns:
+        The content with its provenance. Data that a package carries and generated data are
+        official in every mode.
+
+    Raises:
+        DataError: the name or mode is unknown, the mirror is no folder, or in mode official the
+            data cannot be had.
+
+    Example:
+        >>> load("digits").describe()
+        'digits: real data, 1,437 + 360 images'
+    """
+    dataset = get(name)
+    chosen = current_mode(mode)
+    folder = data_root() / name
+    if dataset.standin is None:
+        return Loaded(name, dataset.title, "official", dataset.bundled, dataset.prepare(folder))
+    reason = "the mode is standin"
+    if chosen != "standin":
+        mirror_root()  # a wrong setting is an error in auto mode too, not a reason to fall back
+        try:
+            origin = ensure(dataset)
+        except DataError as error:
+            if chosen == "official":
+                raise
+            reason = f"{error.what}: {error.cause}"
+        else:
+            return Loaded(name, dataset.title, "official", origin, dataset.prepare(folder))
+    standin = dataset.standin
+    note = f"{standin.what}; {standin.effect}"
+    content = standin.make(_SEED)
+    return Loaded(name, dataset.title, "stand-in", "stand-in", content, note, reason)

@@ -1,0 +1,391 @@
+"""The data sets, their stand-ins, the settings and the command line, all without network."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import re
+import socket
+import struct
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+
+import data_scripts
+from data_scripts import REGISTRY, DataError, File, StandIn, _core, _files, load, synthetic
+from data_scripts.__main__ import main
+from data_scripts._images import IDX_FILES, read_idx, read_images
+
+ROOT = Path(data_scripts.__file__).parent.parent
+WITH_FILES = [name for name, dataset in REGISTRY.items() if dataset.files]
+IMAGES = ["mnist", "fashion_mnist"]
+TABLES = ["california_housing", "boston_housing"]
+
+
+@pytest.fixture(autouse=True)
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty cache, no mirror, no network."""
+
+    def forbidden(*_: object, **__: object) -> None:
+        raise AssertionError("this test must not use the network")
+
+    for name in ("COURSE_DATA", "COURSE_DATA_MIRROR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COURSE_DATA_DIR", str(tmp_path / "cache"))
+    monkeypatch.setattr(socket, "getaddrinfo", forbidden)
+    _files.forget()
+
+
+# The registry
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_registry_entry_is_complete(name: str) -> None:
+    dataset = REGISTRY[name]
+    assert re.fullmatch(r"[a-z0-9_]+", name)
+    assert dataset.name == name
+    assert all((dataset.title, dataset.home, dataset.licence, dataset.citation))
+    assert bool(dataset.files) == (dataset.standin is not None) == (not dataset.bundled)
+    for file in dataset.files:
+        assert re.fullmatch(r"[0-9a-f]{64}", file.sha256)
+        assert file.size > 0
+        assert file.urls
+        assert any(url.startswith("https://") for url in file.urls)
+        assert not Path(file.mirror).is_absolute()
+        assert Path(file.name).name == file.name
+    assert len({file.name for file in dataset.files}) == len(dataset.files)
+
+
+# Content
+
+
+@pytest.mark.parametrize("name", WITH_FILES)
+def test_standin_is_named_and_repeatable(name: str) -> None:
+    first, second = load(name, "standin"), load(name, "standin")
+    assert (first.tier, first.official, first.origin) == ("stand-in", False, "stand-in")
+    assert first.reason == "the mode is standin"
+    assert f"not {first.title} results" in first.note
+    assert first.describe().startswith(f"{name}: STAND-IN: ")
+    for key in first:
+        if isinstance(first[key], pd.DataFrame):
+            pd.testing.assert_frame_equal(first[key], second[key])
+        else:
+            torch.testing.assert_close(first[key], second[key], rtol=0, atol=0)
+    assert not data_scripts.data_root().exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "train", "test", "side", "top"),
+    [
+        ("mnist", 1437, 360, 28, 255),
+        ("fashion_mnist", 6000, 1000, 28, 255),
+        ("digits", 1437, 360, 8, 16),
+    ],
+)
+def test_image_sets(name: str, train: int, test: int, side: int, top: int) -> None:
+    loaded = load(name, "standin")
+    assert set(loaded.keys()) == set(IDX_FILES)
+    for part, count in (("train", train), ("test", test)):
+        images, labels = loaded[f"{part}_images"], loaded[f"{part}_labels"]
+        assert images.shape == (count, side, side)
+        assert labels.shape == (count,)
+        assert (images.dtype, labels.dtype) == (torch.uint8, torch.int64)
+        assert (images.min(), images.max()) == (0, top)
+        counts = torch.bincount(labels, minlength=10)
+        assert len(counts) == 10
+        assert counts.min() > 0.8 * count / 10
+    assert f"{train:,} + {test:,} images" in loaded.describe()
+
+
+def test_digits_of_the_mnist_standin_are_centred_like_mnist() -> None:
+    images = load("mnist", "standin")["train_images"]
+    border = torch.ones(28, 28, dtype=torch.bool)
+    border[4:24, 4:24] = False
+    assert images[:, border].max() == 0
+    small = load("digits")["train_images"].float() * 255 / 16
+    means = images[:, 4:24, 4:24].float().mean(dim=(1, 2))
+    torch.testing.assert_close(means, small.mean(dim=(1, 2)), rtol=0.1, atol=2.0)
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_image_standin_can_be_learned(name: str) -> None:
+    from sklearn.linear_model import RidgeClassifier
+
+    loaded = load(name, "standin")
+    train, test = (loaded[f"{part}_images"].flatten(1).numpy() for part in ("train", "test"))
+    model = RidgeClassifier(alpha=1e4).fit(train / 255, loaded["train_labels"].numpy())
+    assert model.score(test / 255, loaded["test_labels"].numpy()) > 0.5
+
+
+def test_digits_are_real_in_every_mode() -> None:
+    for mode in _core.MODES:
+        loaded = load("digits", mode)
+        assert (loaded.official, loaded.origin) == (True, "scikit-learn digits")
+        assert loaded.describe() == "digits: real data, 1,437 + 360 images"
+        assert loaded.note == loaded.reason == ""
+
+
+def test_california_standin() -> None:
+    frame = load("california_housing", "standin").frame
+    assert tuple(frame.columns) == data_scripts.california_housing.COLUMNS
+    assert frame.shape == (4000, 10)
+    assert frame["total_bedrooms"].isna().sum() == 40
+    assert frame.drop(columns="total_bedrooms").notna().all(axis=None)
+    assert set(frame["ocean_proximity"]) == {
+        "<1H OCEAN",
+        "INLAND",
+        "NEAR OCEAN",
+        "NEAR BAY",
+        "ISLAND",
+    }
+    assert frame["median_house_value"].max() == 500_001
+    assert 0.01 < (frame["median_house_value"] == 500_001).mean() < 0.1
+    assert frame["longitude"].between(-124.35, -114.31).all()
+    assert frame["latitude"].between(32.54, 41.95).all()
+
+
+def test_boston_standin() -> None:
+    frame = load("boston_housing", "standin").frame
+    assert tuple(frame.columns) == data_scripts.boston_housing.COLUMNS
+    assert frame.shape == (506, 14)
+    assert frame.notna().all(axis=None)
+    assert frame["MEDV"].between(5, 50).all()
+    assert set(frame["CHAS"]) == {0, 1}
+    assert frame["LSTAT"].corr(frame["MEDV"]) < -0.5 < 0.5 < frame["RM"].corr(frame["MEDV"])
+    assert abs(frame["B"].corr(frame["MEDV"])) < 0.15
+
+
+@pytest.mark.parametrize(("name", "low", "high"), [(TABLES[0], 0.5, 0.75), (TABLES[1], 0.6, 0.85)])
+def test_table_standin_is_learnable_but_not_linear(name: str, low: float, high: float) -> None:
+    from sklearn.ensemble import HistGradientBoostingRegressor
+    from sklearn.linear_model import LinearRegression
+
+    frame = pd.get_dummies(load(name, "standin").frame.dropna(), dtype=float)
+    target = "median_house_value" if name == TABLES[0] else "MEDV"
+    x, y = frame.drop(columns=target).to_numpy(), frame[target].to_numpy()
+    cut = len(x) * 3 // 4
+    linear = LinearRegression().fit(x[:cut], y[:cut]).score(x[cut:], y[cut:])
+    assert low < linear < high
+    if name == TABLES[0]:
+        trees = HistGradientBoostingRegressor(max_iter=60, random_state=0).fit(x[:cut], y[:cut])
+        assert trees.score(x[cut:], y[cut:]) > linear + 0.05
+
+
+def test_synthetic_sets() -> None:
+    line, squares = load("line"), load("squares")
+    assert line["x"].tolist() == [[1.0], [2.0], [3.0], [4.0]]
+    assert line["y"].tolist() == [[3.0], [6.0], [9.0], [12.0]]
+    assert squares["x"].tolist() == [[float(i), 1.0] for i in range(10)]
+    assert squares["y"].tolist() == [[float(i * i)] for i in range(10)]
+    for name in ("moons", "spirals"):
+        loaded = load(name, "standin")
+        assert loaded["x"].shape == (synthetic.POINTS, 2)
+        assert (loaded["x"].dtype, loaded["y"].dtype) == (torch.float32, torch.int64)
+        assert torch.bincount(loaded["y"]).tolist() == [500, 500]
+        torch.testing.assert_close(loaded["x"], load(name)["x"], rtol=0, atol=0)
+        assert loaded.describe() == f"{name}: generated data, 1,000 examples"
+
+
+# Reading of the real formats
+
+
+def idx(values: torch.Tensor) -> bytes:
+    header = bytes([0, 0, 8, values.ndim]) + struct.pack(f">{values.ndim}I", *values.shape)
+    return header + values.numpy().tobytes()
+
+
+def test_read_images(tmp_path: Path) -> None:
+    images = torch.arange(3 * 28 * 28).reshape(3, 28, 28).to(torch.uint8)
+    labels = torch.tensor([7, 0, 9], dtype=torch.uint8)
+    for key, name in IDX_FILES.items():
+        (tmp_path / name).write_bytes(idx(images if key.endswith("images") else labels))
+    content = read_images(tmp_path)
+    assert torch.equal(content["train_images"], images)
+    assert content["test_labels"].tolist() == [7, 0, 9]
+    assert content["test_labels"].dtype == torch.int64
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"\x00\x00",
+        b"\x00\x00\x08",
+        b"\x00\x00\x08\x01\x00\x00\x00\x02?",
+        b"\x00\x00\x0d\x01\x00\x00\x00\x00",
+        b"\x00\x00\x08\x03\x00",
+        b"<html></html>",
+    ],
+)
+def test_bad_idx(tmp_path: Path, raw: bytes) -> None:
+    (tmp_path / "bad").write_bytes(raw)
+    with pytest.raises(DataError, match="bad: not an IDX file"):
+        read_idx(tmp_path / "bad")
+
+
+def test_prepare_of_tables(tmp_path: Path) -> None:
+    csv = b"longitude,total_bedrooms,ocean_proximity\n-122.23,129.0,NEAR BAY\n-122.22,,INLAND\n"
+    with tarfile.open(tmp_path / "housing.tgz", "w:gz") as tar:
+        info = tarfile.TarInfo("housing.csv")
+        info.size = len(csv)
+        tar.addfile(info, io.BytesIO(csv))
+    frame = REGISTRY["california_housing"].prepare(tmp_path)["frame"]
+    assert frame["ocean_proximity"].tolist() == ["NEAR BAY", "INLAND"]
+    assert frame["total_bedrooms"].isna().tolist() == [False, True]
+    row = (
+        " 0.00632  18.00   2.310  0  0.5380  6.5750  65.20  4.0900   1  296.0  15.30 396.90   4.98"
+    )
+    (tmp_path / "housing.data").write_text(f"{row}  24.00\n{row}  21.60")
+    frame = REGISTRY["boston_housing"].prepare(tmp_path)["frame"]
+    assert frame.shape == (2, 14)
+    assert frame["MEDV"].tolist() == [24.0, 21.6]
+
+
+# Access and settings
+
+
+def test_wrong_key_lists_the_valid_ones() -> None:
+    with pytest.raises(DataError, match=r"no key 'images'\. Valid keys: train_images"):
+        load("digits")["images"]
+
+
+def test_frame_of_something_else() -> None:
+    with pytest.raises(DataError, match=r"digits: this data set is not a table\. Use the keys"):
+        _ = load("digits").frame
+
+
+def test_unknown_name_lists_the_valid_ones() -> None:
+    with pytest.raises(DataError, match=r"mnits: unknown data set\. Valid names: mnist, fashion"):
+        load("mnits")
+
+
+def test_unknown_mode_lists_the_valid_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = "unknown mode 'real'. Valid modes: auto, official, standin"
+    with pytest.raises(DataError, match=expected):
+        load("mnist", "real")
+    monkeypatch.setenv("COURSE_DATA", "real")
+    with pytest.raises(DataError, match=expected):
+        load("mnist")
+
+
+@pytest.mark.parametrize("mode", ["auto", "official"])
+def test_mirror_that_is_no_folder(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COURSE_DATA_MIRROR", "no-such-folder")
+    with pytest.raises(DataError, match=r"COURSE_DATA_MIRROR: .*no-such-folder is not a folder"):
+        load("mnist", mode)
+
+
+def test_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert data_scripts.data_root() == tmp_path / "cache"
+    monkeypatch.setenv("COURSE_DATA_DIR", "other")
+    assert data_scripts.data_root() == ROOT / "other"
+    monkeypatch.setenv("COURSE_DATA_DIR", "")
+    assert data_scripts.data_root() == ROOT / "data"
+    assert data_scripts.mirror_root() is None
+    monkeypatch.setattr(_core, "_CHECKOUT", tmp_path / "site-packages")
+    assert data_scripts.data_root().name == "nn-pytorch-course"
+    monkeypatch.setenv("COURSE_DATA_DIR", "other")
+    assert data_scripts.data_root() == tmp_path / "other"
+
+
+# The command line
+
+
+@pytest.fixture
+def mirrored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> bytes:
+    """A registry with one small set that the mirror has and one that nobody has."""
+    content = b"some data"
+    (tmp_path / "mirror").mkdir()
+    (tmp_path / "mirror" / "small").write_bytes(content)
+    monkeypatch.setenv("COURSE_DATA_MIRROR", str(tmp_path / "mirror"))
+    for name in list(REGISTRY):
+        monkeypatch.delitem(REGISTRY, name)
+    for name, sha256 in (("small", hashlib.sha256(content).hexdigest()), ("gone", "0" * 64)):
+        file = File(f"{name}.bin", (), sha256, len(content), name)
+        dataset = data_scripts.DataSet(
+            name,
+            name.title(),
+            "home",
+            "CC0",
+            "citation",
+            lambda folder: {},
+            (file,),
+            standin=StandIn(lambda seed: {"x": [seed]}, "a number", "no results"),
+        )
+        monkeypatch.setitem(REGISTRY, name, dataset)
+    return content
+
+
+def test_fetch_list_and_verify(
+    mirrored: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["list"]) == 0
+    assert re.search(r"small +Small +0\.00 MB +CC0 +no\n", capsys.readouterr().out)
+    assert main(["fetch", "small"]) == 0
+    assert capsys.readouterr().out == "small: ready (mirror)\n"
+    assert main(["list"]) == 0
+    assert re.search(r"small .* yes\n", capsys.readouterr().out)
+    assert main(["verify"]) == 0
+    assert "1 cached files are right, 0 are wrong" in capsys.readouterr().out
+    (tmp_path / "cache" / "small" / "small.bin").write_bytes(b"SOME DATA")
+    assert main(["verify"]) == 1
+    error = capsys.readouterr().err
+    assert hashlib.sha256(mirrored).hexdigest() in error
+    assert hashlib.sha256(b"SOME DATA").hexdigest() in error
+    assert "fetch small" in error
+    assert main(["fetch", "small"]) == 0
+    assert main(["verify"]) == 0
+
+
+def test_fetch_all_goes_on_after_a_failure(
+    mirrored: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in reversed(list(REGISTRY)):  # the one that fails comes first
+        REGISTRY[name] = REGISTRY.pop(name)
+    assert main(["fetch", "--all"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == "small: ready (mirror)\n"
+    assert captured.err.startswith("error: gone/gone.bin: ")
+    assert captured.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["fetch"], ["fetch", "small", "--all"], ["fetch", "x"]])
+def test_wrong_names_list_the_valid_ones(
+    mirrored: bytes, arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 1
+    assert capsys.readouterr().err.endswith("Valid names: small, gone.\n")
+
+
+def test_fetch_obeys_the_mode_standin(
+    mirrored: bytes, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COURSE_DATA", "standin")
+    assert main(["fetch", "small"]) == 1
+    assert "standin forbids fetching" in capsys.readouterr().err
+
+
+def test_program_has_no_traceback_and_starts_without_torch() -> None:
+    program = "import runpy, sys; runpy.run_module('data_scripts', run_name='__main__')"
+    guard = "import sys; sys.modules['torch'] = sys.modules['pandas'] = None; "
+    command = [sys.executable, "-c", guard + program, "fetch", "nope"]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, env={**os.environ, "COURSE_DATA": ""}
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: nope: unknown data set. Valid names: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    assert caught.value.code == 0
+    assert "COURSE_DATA_MIRROR" in capsys.readouterr().out
