@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from data_scripts import DataError, Loaded
+from data_scripts import DataError, Loaded, current_mode
 from data_scripts import load as _load
 
 __all__ = ["DataError", "Loaded", "TensorLoader", "load", "make_loaders", "split"]
@@ -41,6 +41,8 @@ def load(name: str, mode: str | None = None) -> Loaded:
     """
     loaded = _load(name, mode)
     print(loaded.describe())
+    if loaded.reason and current_mode(mode) == "auto":
+        print(f"  why not the real data: {loaded.reason}")
     return loaded
 
 

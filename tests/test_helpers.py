@@ -1,0 +1,385 @@
+"""env, data, ledger, results, models, debug and plots."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+import torch
+from matplotlib import pyplot as plt
+from torch import nn
+
+from helpers import data, debug, env, ledger, models, plots, results
+
+mpl.use("Agg")
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
+# -- env -----------------------------------------------------------------------------------------
+
+
+def test_start_prints_one_line_and_seeds(capsys):
+    run = env.start("00_test", seed=5)
+    first = torch.rand(3)
+    assert capsys.readouterr().out.splitlines() == [
+        "00_test · device cpu · profile quick · data standin · seed 5"
+    ]
+    assert run.pick(quick=1, full=2) == 1
+    assert torch.equal(first, torch.rand(3, generator=env.start("00_test", seed=5).generator))
+    assert torch.get_num_threads() == 1
+
+
+def test_seed_everything_seeds_three_libraries():
+    import random
+
+    def draw():
+        return random.random(), np.random.rand(), torch.rand(1).item()  # noqa: NPY002
+
+    env.seed_everything(3)
+    first = draw()
+    env.seed_everything(3)
+    assert draw() == first
+    env.seed_everything(4)
+    assert draw() != first
+    with pytest.raises(ValueError, match="seed must lie in"):
+        env.seed_everything(-1)
+
+
+def test_unknown_settings_list_the_valid_ones(monkeypatch):
+    monkeypatch.setenv("COURSE_PROFILE", "fast")
+    with pytest.raises(ValueError, match=r"COURSE_PROFILE='fast'.*quick.*full"):
+        env.profile()
+    monkeypatch.setenv("COURSE_DATA", "real")
+    with pytest.raises(RuntimeError, match=r"auto.*official.*standin"):
+        env.data_mode()
+
+
+def test_pick_device_names_a_missing_accelerator():
+    assert env.pick_device("cpu").type == "cpu"
+    if not torch.backends.mps.is_available():
+        with pytest.raises(RuntimeError, match="no mps"):
+            env.pick_device("mps")
+
+
+def test_report_has_versions_and_hardware():
+    report = env.report()
+    assert str(torch.__version__).startswith(report["torch"])
+    assert all(isinstance(v, str) and v for v in report.values())
+
+
+def test_importing_helpers_does_nothing():
+    code = (
+        "import torch, random\n"
+        "state, threads = torch.get_rng_state(), torch.get_num_threads()\n"
+        "import matplotlib\n"
+        "style = dict(matplotlib.rcParams)\n"
+        "from helpers import data, debug, env, ledger, models, plots, results, timing, train\n"
+        "assert torch.equal(state, torch.get_rng_state())\n"
+        "assert threads == torch.get_num_threads()\n"
+        "assert style == dict(matplotlib.rcParams)\n"
+        "assert not torch.cuda.is_initialized()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+# -- data ----------------------------------------------------------------------------------------
+
+
+def test_split_is_disjoint_complete_and_reproducible():
+    parts = data.split(101, (0.6, 0.2, 0.2), seed=1)
+    assert sorted(torch.cat(parts).tolist()) == list(range(101))
+    again = data.split(101, (0.6, 0.2, 0.2), seed=1)
+    assert all(torch.equal(a, b) for a, b in zip(parts, again, strict=True))
+    rows = torch.utils.data.TensorDataset(torch.arange(10))
+    assert [len(p) for p in data.split(rows, (0.5, 0.5), seed=0)] == [5, 5]
+    with pytest.raises(ValueError, match="add up to 1"):
+        data.split(10, (0.5, 0.4), seed=0)
+    with pytest.raises(ValueError, match="non-empty"):
+        data.split(3, (0.9, 0.1), seed=0)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 64, 1000])
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_tensor_loader_hands_out_each_row_once(rows, drop_last):
+    x = torch.arange(rows)
+    loader = data.TensorLoader(x, x * 2, batch_size=8, shuffle=True, drop_last=drop_last)
+    batches = list(loader)
+    assert len(batches) == len(loader) == (rows // 8 if drop_last else math.ceil(rows / 8))
+    seen = torch.cat([a for a, _ in batches]) if batches else torch.empty(0)
+    assert all(torch.equal(b, a * 2) for a, b in batches)
+    assert len(seen.unique()) == len(seen) == (rows - rows % 8 if drop_last else rows)
+    assert rows < 64 or seen.tolist() != list(range(len(seen)))
+
+
+def test_tensor_loader_order_and_skip(monkeypatch):
+    monkeypatch.setattr(data, "_PIECE_BATCHES", 3)  # so that several pieces are gathered
+    x = torch.arange(100)
+
+    def loader():
+        generator = torch.Generator().manual_seed(0)
+        return data.TensorLoader(x, batch_size=8, shuffle=True, generator=generator)
+
+    whole = [b[0] for b in loader()]
+    for skip in (0, 1, 5, 12, 13):
+        rest = [b[0] for b in loader().batches(skip=skip)]
+        assert len(rest) == 13 - skip
+        assert all(torch.equal(a, b) for a, b in zip(whole[skip:], rest, strict=True))
+    in_order = data.TensorLoader(x, batch_size=8)
+    assert torch.equal(torch.cat([b[0] for b in in_order]), x)
+
+
+def test_tensor_loader_transform_and_mistakes():
+    x, y = torch.zeros(5, 2), torch.arange(5)
+    loader = data.TensorLoader(x, y, batch_size=2, transform=lambda a, b: (a + 1, b))
+    assert all(bool((a == 1).all()) for a, _ in loader)
+    with pytest.raises(ValueError, match=r"same length, got \[5, 4\]"):
+        data.TensorLoader(x, y[:4], batch_size=2)
+    with pytest.raises(ValueError, match="batch_size"):
+        data.TensorLoader(x, y, batch_size=0)
+    with pytest.raises(ValueError, match="at least one tensor"):
+        data.TensorLoader(batch_size=2)
+
+
+def test_tensor_loader_is_five_times_as_fast_as_a_dataloader():
+    from time import perf_counter
+
+    from torch.utils.data import DataLoader, TensorDataset
+
+    x, y = torch.randn(2000, 64), torch.randint(10, (2000,))
+    slow = DataLoader(TensorDataset(x, y), 32, shuffle=True)
+    fast = data.TensorLoader(x, y, batch_size=32, shuffle=True)
+
+    def best(loader):
+        times = []
+        for _ in range(5):
+            start = perf_counter()
+            for _ in loader:
+                pass
+            times.append(perf_counter() - start)
+        return min(times)
+
+    assert best(slow) / best(fast) > 5
+
+
+def test_load_prints_where_the_data_came_from(capsys):
+    loaded = data.load("mnist")
+    line = capsys.readouterr().out
+    assert line.startswith("mnist: STAND-IN")
+    assert line.count("\n") == 1
+    assert loaded["train_images"].dtype == torch.uint8
+
+
+# -- ledger and results --------------------------------------------------------------------------
+
+
+def test_ledger_has_every_item_once():
+    items = ledger.items()
+    assert len(items) == 1324
+    assert {item.source for item in items} == set(ledger.SOURCES)
+
+
+def test_ledger_reports_a_duplicate(tmp_path):
+    path = tmp_path / "ledger.tsv"
+    path.write_text("id\tkind\thome\tshow\nK1.c1\tconcept\t02\tx\nK1.c1\tconcept\t02\ty\n")
+    with pytest.raises(ValueError, match=r"line 3: id K1.c1 appears twice"):
+        ledger.items(path)
+
+
+def make_run(monkeypatch, tmp_path, mode):
+    (tmp_path / "book" / "results").mkdir(parents=True, exist_ok=True)
+    monkeypatch.setattr(results, "folder", lambda: tmp_path / "book" / "results")
+    monkeypatch.setenv("COURSE_DATA", mode)
+    return env.start("00_test")
+
+
+def test_results_are_written_in_official_mode_only(monkeypatch, tmp_path):
+    run = make_run(monkeypatch, tmp_path, "standin")
+    results.record("K7.r2", "accuracy", 0.9, run=run)
+    assert not list(tmp_path.rglob("*.json"))
+    run = make_run(monkeypatch, tmp_path, "official")
+    for value in (0.5, 0.96):  # the second replaces the first
+        results.record("K7.r2", "accuracy", [value, value + 0.01], run=run, source=0.962, band=0.01)
+    (path,) = tmp_path.rglob("*.json")
+    (entry,) = json.loads(path.read_text())["records"]
+    assert entry["value"] == pytest.approx(0.965)
+    assert (entry["low"], entry["high"], entry["seeds"]) == (0.96, 0.97, 2)
+    assert entry["verdict"] == "reproduced"
+    assert {"hardware", "versions", "date", "commit", "tier"} <= entry.keys()
+    table = results.table("K7.r2")
+    assert table["ours"].tolist() == ["0.965 (0.96 to 0.97)"]
+    assert results.table("K1.r1").empty
+
+
+def test_results_refuse_what_is_no_measurement(monkeypatch, tmp_path):
+    run = make_run(monkeypatch, tmp_path, "official")
+    with pytest.raises(ValueError, match="not a finite measurement"):
+        results.record("K7.r2", "accuracy", float("nan"), run=run)
+    with pytest.raises(ValueError, match="band needs"):
+        results.record("K7.r2", "accuracy", 0.5, run=run, band=0.1)
+    assert results.verdict(0.80, 0.962, 0.01) == "refuted"
+    assert results.verdict(0.80, None, None) == "measured"
+
+
+# -- models --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("model", "shape", "parameters", "outputs"),
+    [
+        (lambda: models.MLP((13, 16, 8, 1)), (2, 13), 369, 1),
+        (models.LeNet, (2, 1, 28, 28), 61_706, 10),
+        (models.MnistCNN, (2, 1, 28, 28), 1_199_882, 10),
+        (models.CNNNet, (1, 3, 224, 224), 57_012_034, 2),
+        (lambda: models.CNNNet(1000), (1, 3, 64, 64), 61_100_840, 1000),
+        (models.Net, (2, 3, 32, 32), 18_090, 2),
+        (models.NetDropout, (2, 3, 32, 32), 38_386, 2),
+        (models.NetBatchNorm, (2, 3, 32, 32), 38_482, 2),
+        (lambda: models.ResBlock(32), (2, 32, 8, 8), 9_280, 32),
+        (models.NetResDeep, (2, 3, 32, 32), 159_330, 2),
+        (lambda: models.NetResDeep(n_blocks=100), (2, 3, 32, 32), 994_530, 2),
+    ],
+)
+def test_models_have_the_ledgers_parameter_counts(model, shape, parameters, outputs):
+    built = model()
+    assert models.count_parameters(built) == parameters
+    assert built(torch.zeros(shape)).shape[:2] == (shape[0], outputs)
+
+
+@pytest.mark.parametrize(
+    ("model", "shape", "message"),
+    [
+        (models.LeNet, (2, 28, 28), r"\(N, 1, 28, 28\), got \(2, 28, 28\)"),
+        (models.MnistCNN, (2, 3, 28, 28), r"\(N, 1, 28, 28\)"),
+        (models.CNNNet, (2, 3, 48, 48), "at least 63×63"),
+        (models.NetResDeep, (2, 3, 28, 28), r"\(N, 3, 32, 32\)"),
+        (lambda: models.MLP((3, 1)), (2, 4), r"\(N, 3\), got \(2, 4\)"),
+    ],
+)
+def test_models_name_the_shape_they_expect(model, shape, message):
+    with pytest.raises(ValueError, match=message):
+        model()(torch.zeros(shape))
+
+
+def test_summarize_agrees_with_the_count_and_restores_the_mode():
+    model = models.MnistCNN().train()
+    text = models.summarize(model, torch.zeros(1, 1, 28, 28))
+    assert "(1, 64, 24, 24)" in text
+    assert text.splitlines()[-1].split() == ["total", "1,199,882"]
+    assert model.training
+
+
+# -- debug ---------------------------------------------------------------------------------------
+
+
+def test_overfit_batch_tells_a_right_model_from_a_wrong_one():
+    torch.manual_seed(0)
+    x, y = torch.randn(16, 4), torch.randint(3, (16,))
+    good = debug.overfit_batch(models.MLP((4, 64, 3)), (x, y), nn.CrossEntropyLoss(), lr=0.02)
+    assert good[-1] < 0.02 * good[0]
+
+    class Cut(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = models.MLP((4, 64, 3))
+            self.scale = nn.Parameter(torch.ones(()))
+
+        def forward(self, x):
+            return self.layer(x).detach() * self.scale
+
+    bad = debug.overfit_batch(Cut(), (x, y), nn.CrossEntropyLoss(), lr=0.02)
+    assert bad[-1] > 0.3 * bad[0]
+
+
+def test_grad_report_names_problems():
+    model = nn.ModuleDict({"used": nn.Linear(2, 2), "unused": nn.Linear(2, 2)})
+    model["frozen"] = nn.Linear(1, 1).requires_grad_(False)
+    model["used"](torch.ones(1, 2)).sum().backward()
+    model["used"].bias.grad[0] = float("inf")
+    report = debug.grad_report(model).set_index("parameter")["problem"]
+    assert report.to_dict() == {
+        "used.weight": "", "used.bias": "not finite",
+        "unused.weight": "no gradient", "unused.bias": "no gradient",
+        "frozen.weight": "frozen", "frozen.bias": "frozen",
+    }  # fmt: skip
+
+
+def test_activation_recorder_leaves_no_hook():
+    model = models.LeNet()
+    with debug.ActivationRecorder(model, ["conv1"]) as seen:
+        model(torch.zeros(2, 1, 28, 28))
+    assert seen.outputs["conv1"].shape == (2, 6, 28, 28)
+    assert not model.conv1._forward_hooks
+    with pytest.raises(KeyError, match="no layer 'conv9'"):
+        debug.ActivationRecorder(model, ["conv9"])
+
+
+# -- plots ---------------------------------------------------------------------------------------
+
+
+def test_autograd_graph_draws_each_function_and_leaf_once():
+    x, y, z = (torch.tensor(v, requires_grad=True) for v in (1.0, 2.0, 3.0))
+    ax = plots.autograd_graph((x + y) * (y - z), {"x": x, "y": y, "z": z})
+    assert sorted(t.get_text() for t in ax.texts) == ["Add", "Mul", "Sub", "x", "y", "z"]
+    with pytest.raises(ValueError, match="no grad_fn"):
+        plots.autograd_graph(torch.ones(1))
+
+
+def test_storage_drawing_shows_view_and_storage():
+    figure = plots.storage(torch.arange(8).view(4, 2).t())
+    top, bottom = figure.axes
+    assert [t.get_text() for t in top.texts] == ["0", "2", "4", "6", "1", "3", "5", "7"]
+    assert [t.get_text() for t in bottom.texts[::2]] == [str(i) for i in range(8)]
+    with pytest.raises(ValueError, match="1-D and 2-D"):
+        plots.storage(torch.zeros(2, 2, 2))
+
+
+def test_plots_name_mistakes():
+    with pytest.raises(KeyError, match="no column 'val_loss'"):
+        plots.history([{"epoch": 1, "train_loss": 1.0}])
+    with pytest.raises(ValueError, match=r"got \(2, 5, 4, 4\)"):
+        plots.images(torch.zeros(2, 5, 4, 4))
+    with pytest.raises(ValueError, match="up to 3"):
+        plots.cells(torch.zeros(1, 1, 1, 1))
+    with pytest.raises(KeyError, match="unknown node"):
+        plots.graph({"a": (0, 0)}, [("a", "b")])
+
+
+def test_images_takes_grey_and_colour():
+    assert len(plots.images(torch.rand(5, 8, 8), columns=3).axes) == 6
+    assert len(plots.images(torch.rand(2, 3, 8, 8), titles=["a", "b"]).axes) == 2
+
+
+# -- examples in docstrings ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "helpers.data", "helpers.debug", "helpers.env", "helpers.ledger", "helpers.results",
+        "helpers.models.convnets", "helpers.models.mlp", "helpers.models.resnets",
+        "helpers.models.summary", "helpers.train.history", "helpers.train.loop",
+        "helpers.train.tools", "data_scripts", "data_scripts._core",
+    ],
+)  # fmt: skip
+def test_docstring_examples_run(module):
+    import doctest
+    import importlib
+
+    torch.manual_seed(0)
+    result = doctest.testmod(importlib.import_module(module), optionflags=doctest.ELLIPSIS)
+    assert result.failed == 0
+
+
+def test_environment_is_hermetic():
+    assert os.environ["COURSE_DATA"] == "standin"
+    assert env.is_hermetic()
