@@ -1,9 +1,13 @@
 """Execute notebooks in the hermetic mode and store their outputs in place.
 
     python tools/outputs.py notebooks/05_backpropagation.ipynb    # or none: all
-    python tools/outputs.py --check notebooks/*.ipynb             # execute, compare, write nothing
+    python tools/outputs.py --check                               # execute, compare, write nothing
+    python tools/outputs.py --record                              # measure with official data
+
 
 The stored outputs in git are those of the regression run: quick profile, stand-in data, CPU.
+With ``--record`` the profile is that of COURSE_PROFILE, the data is official, and the only thing
+written is book/results/*.json, by the notebooks themselves.
 """
 
 from __future__ import annotations
@@ -28,10 +32,14 @@ HERMETIC = {
     "COURSE_PROFILE": "quick",
     "COURSE_DATA": "standin",
     "CUDA_VISIBLE_DEVICES": "",
+    "COURSE_PROGRESS": "0",
     "OMP_NUM_THREADS": "1",
     "PYTHONHASHSEED": "0",
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",
 }
+
+
+RECORD = {"COURSE_DATA": "official", "COURSE_PROGRESS": "0", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
 
 
 def normalise(notebook: nbformat.NotebookNode) -> None:
@@ -77,7 +85,7 @@ def signature(notebook: nbformat.NotebookNode) -> list[str]:
     return texts
 
 
-def execute(path: Path, *, check: bool) -> str:
+def execute(path: Path, *, check: bool, record: bool) -> str:
     """Execute one notebook; return one line about it, or raise CellExecutionError."""
     notebook = nbformat.read(path, as_version=4)
     before = signature(notebook)
@@ -85,7 +93,7 @@ def execute(path: Path, *, check: bool) -> str:
     start = time.perf_counter()
     client = NotebookClient(
         notebook,
-        timeout=600,
+        timeout=7200 if record else 600,
         kernel_name="python3",
         resources={"metadata": {"path": path.parent}},
     )
@@ -94,6 +102,8 @@ def execute(path: Path, *, check: bool) -> str:
     client.execute()
     seconds = time.perf_counter() - start
     same = signature(notebook) == before
+    if record:
+        return f"{path.name}: {seconds:.1f} s, results recorded"
     if not check:
         normalise(notebook)
         nbformat.write(notebook, path)
@@ -109,13 +119,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("notebooks", nargs="*", type=Path)
     parser.add_argument("--check", action="store_true", help="write nothing, fail on a difference")
+    parser.add_argument("--record", action="store_true", help="official data; write results only")
     parser.add_argument("--jobs", type=int, default=1, help="notebooks executed at the same time")
     options = parser.parse_args()
-    os.environ.update(HERMETIC)
+    os.environ.update(RECORD if options.record else HERMETIC)
     paths = options.notebooks or sorted((ROOT / "notebooks").glob("*.ipynb"))
     failed = False
     with ThreadPoolExecutor(options.jobs) as pool:
-        jobs = {path: pool.submit(execute, path, check=options.check) for path in paths}
+        jobs = {path: pool.submit(execute, path, check=options.check, record=options.record) for path in paths}
         for path, job in jobs.items():
             try:
                 print(job.result())
