@@ -18,6 +18,7 @@ import subprocess
 import tarfile
 import threading
 import time
+import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,10 +27,14 @@ from typing import IO
 from urllib.parse import urlsplit
 
 import filelock
-import pooch
 import requests
 
 from ._core import DataError, DataSet, File, data_root, mirror_root
+
+with warnings.catch_warnings():
+    # pooch imports tqdm's notebook bar, which warns where ipywidgets is missing; no bar is used.
+    warnings.simplefilter("ignore")
+    import pooch
 
 ATTEMPTS = 3
 BACKOFF = 0.5  # seconds before the second attempt, doubled for each further one

@@ -294,10 +294,13 @@ def graph(
         start, end = np.array(nodes[edge[0]]), np.array(nodes[edge[1]])
         along = (end - start) / np.linalg.norm(end - start)
         normal = np.array([-along[1], along[0]])
+        # A slanted arrow meets the border of a square farther from its centre than of a circle.
+        square = radius / max(abs(along))
+        reach = [square if kinds.get(name) == "operation" else radius for name in edge[:2]]
         ax.add_patch(
             FancyArrowPatch(
-                tuple(start + along * (radius + 0.04)),
-                tuple(end - along * (radius + 0.04)),
+                tuple(start + along * (reach[0] + 0.04)),
+                tuple(end - along * (reach[1] + 0.04)),
                 arrowstyle="-|>",
                 mutation_scale=11,
                 color=color,

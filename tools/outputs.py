@@ -44,6 +44,7 @@ RECORD = {"COURSE_DATA": "official", "COURSE_PROGRESS": "0", "PYDEVD_DISABLE_FIL
 
 def normalise(notebook: nbformat.NotebookNode) -> None:
     """Keep the file stable: ids from the source, no execution times, no editor metadata."""
+    join_streams(notebook)
     seen: dict[str, int] = {}
     for cell in notebook.cells:
         digest = hashlib.sha1(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:8]
@@ -74,9 +75,24 @@ def strip(notebook: nbformat.NotebookNode) -> None:
             cell.outputs, cell.execution_count = [], None
 
 
+def join_streams(notebook: nbformat.NotebookNode) -> None:
+    """Join neighbouring pieces of a stream: where the kernel cuts it depends on the load."""
+    for cell in notebook.cells:
+        joined: list[nbformat.NotebookNode] = []
+        for output in cell.get("outputs", []):
+            last = joined[-1] if joined else {}
+            if output.output_type == "stream" and last.get("name") == output.name:
+                last["text"] += output.text
+            else:
+                joined.append(output)
+        if "outputs" in cell:
+            cell.outputs = joined
+
+
 def signature(notebook: nbformat.NotebookNode) -> list[str]:
     """Return the text outputs of the cells whose output must not change."""
     texts = []
+    join_streams(notebook)
     for cell in notebook.cells:
         if cell.cell_type != "code" or "nbval-ignore-output" in cell.metadata.get("tags", []):
             continue
