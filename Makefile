@@ -67,4 +67,4 @@ lock:
 		--extra book --extra test --constraint tools/pins.txt pyproject.toml --output-file requirements.lock
 
 clean:
-	rm -rf _build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf _build book/generated .pytest_cache .mypy_cache .ruff_cache

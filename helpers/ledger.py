@@ -12,8 +12,6 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from helpers import env
-
 SOURCES = {
     "K": "Gafarov, Gilemzyanov: Neural Networks in PyTorch (Kazan Federal University, 2024)",
     "L": "Neural Networks in Machine Learning, lecture 2 (slides)",
@@ -47,6 +45,8 @@ class Claim:
 
 
 def _root() -> Path:
+    from helpers import env  # here, since it imports torch, which the book's pages can do without
+
     root = env.checkout_root()
     if root is None:
         raise FileNotFoundError(

@@ -55,9 +55,10 @@ def normalise(notebook: nbformat.NotebookNode) -> None:
             if "image/png" in output.get("data", {}):
                 output.data["image/png"] = shrink(output.data["image/png"])
     spec = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    notebook.metadata = nbformat.from_dict(
-        {"kernelspec": spec, "language_info": {"name": "python"}}
-    )
+    metadata = {"kernelspec": spec, "language_info": {"name": "python"}}
+    if "course" in notebook.metadata:  # how the book build treats the notebook
+        metadata["course"] = notebook.metadata["course"]
+    notebook.metadata = nbformat.from_dict(metadata)
 
 
 def shrink(png: str) -> str:
