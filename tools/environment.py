@@ -1,7 +1,7 @@
 """Write environment.yml from pyproject.toml, the one place for dependencies.
 
-    python tools/environment.py            # write
-    python tools/environment.py --check    # fail if the file is out of date
+python tools/environment.py            # write
+python tools/environment.py --check    # fail if the file is out of date
 """
 
 from __future__ import annotations

@@ -143,7 +143,10 @@ def main() -> int:
     paths = options.notebooks or sorted((ROOT / "notebooks").glob("*.ipynb"))
     failed = False
     with ThreadPoolExecutor(options.jobs) as pool:
-        jobs = {path: pool.submit(execute, path, check=options.check, record=options.record) for path in paths}
+        jobs = {
+            path: pool.submit(execute, path, check=options.check, record=options.record)
+            for path in paths
+        }
         for path, job in jobs.items():
             try:
                 print(job.result())
