@@ -26,6 +26,9 @@ from helpers import env
 
 # A sample shorter than this is dominated by the resolution of the clock and of CUDA events.
 SHORTEST_SAMPLE = 1e-3
+# Below this a call is tried three times to choose the calls a sample: another process that
+# interrupts the only try makes the function look long, and the clock's own cost then counts.
+LONG_CALL = 0.1
 # Warm-up ends when two medians of three samples agree this well, or after MAX_WARMUP seconds.
 STABLE_WITHIN = 0.02
 MIN_WARMUP = 0.05
@@ -348,11 +351,15 @@ class _CpuSampler:
     def calibrate(self, seconds: float) -> None:
         """Choose ``inner`` so that a sample takes about ``seconds``."""
         inner = 1
-        taken = self.timer.timeit(inner)
-        while taken < seconds / 4:
+        while (taken := self._shortest(inner)) < seconds / 4:
             inner *= 4
-            taken = self.timer.timeit(inner)
         self.inner = max(1, math.ceil(seconds * inner / taken))
+
+    def _shortest(self, inner: int) -> float:
+        taken = self.timer.timeit(inner)
+        if taken < LONG_CALL:
+            taken = min(taken, *self.timer.repeat(2, inner))
+        return taken
 
     def sample(self) -> float:
         return self.timer.timeit(self.inner) / self.inner

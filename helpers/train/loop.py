@@ -82,7 +82,8 @@ def _forward(model: nn.Module, inputs: Any) -> Any:
 
 def _count(target: Any) -> int:
     """Return the number of examples in a batch."""
-    return len(target)
+    # The shape is several times cheaper to ask for than the length.
+    return target.shape[0] if isinstance(target, Tensor) else len(target)
 
 
 def _pair(batch: Any) -> tuple[Any, Any]:
@@ -456,7 +457,7 @@ class _Loop:
                 self.handlers[event].append(getattr(callback, event))
             if not named:  # a plain function
                 self.handlers["epoch_end"].append(callback)
-        self.losses: list[Tensor] = []  # of the epoch in progress
+        self.losses: list[Tensor | float] = []  # of the epoch in progress
         self.sizes: list[int] = []
         self.epoch_rng: dict[str, Any] = {}
         self.epoch_lr = 0.0
@@ -528,9 +529,12 @@ class _Loop:
                 )
             if distributed:
                 loss = loss * weight
-            # What is reported is never scaled; what is differentiated may be.
-            losses.append(loss.detach())
+            # What is reported is never scaled; what is differentiated may be. Reading a number
+            # is free on the CPU; on an accelerator it would wait for the device in every step.
+            losses.append(loss.detach() if move else loss.item())
             sizes.append(n)
+            if batch_end:
+                state.loss = loss.detach()
             last_of_group = True
             if accumulate > 1:
                 start = index - index % accumulate
@@ -544,7 +548,6 @@ class _Loop:
             if last_of_group:
                 self.update()
             if batch_end:
-                state.loss = losses[-1]
                 self.call("batch_end")
             if bar is not None:
                 bar.update()
@@ -591,8 +594,8 @@ class _Loop:
             finally:
                 if bar is not None:
                     bar.close()
-            losses = self.processes.mean_loss(torch.stack(self.losses).double())
-            sizes = torch.tensor(self.sizes, dtype=torch.float64, device=losses.device)
+            losses = self.processes.mean_loss(self.losses_so_far()).cpu().double()
+            sizes = torch.tensor(self.sizes, dtype=torch.float64)
             state.logs = {
                 "epoch": state.epoch,
                 "train_loss": float((losses * sizes).sum() / sizes.sum()),
@@ -619,6 +622,13 @@ class _Loop:
                 print(f"epoch {state.epoch:>3}: {', '.join(numbers)}")
             if self.checkpoint is not None:
                 self.save()
+
+    def losses_so_far(self) -> Tensor:
+        """Return the losses of the epoch in progress, ``(batches,)``, where they were made."""
+        if self.state.device.type == "cpu":
+            return torch.tensor(self.losses, dtype=torch.float64)
+        tensors = [loss for loss in self.losses if isinstance(loss, Tensor)]
+        return torch.stack(tensors) if tensors else torch.empty(0)
 
     def step_scheduler(self) -> None:
         """Step a scheduler that works by epochs."""
@@ -650,7 +660,7 @@ class _Loop:
                 "history": list(state.history),
                 "step": state.step,
                 "stop": state.stop,
-                "losses": torch.stack(self.losses).cpu() if self.losses else None,
+                "losses": self.losses_so_far().tolist(),
                 "sizes": self.sizes,
                 "epoch_rng": self.epoch_rng,
                 "epoch_lr": self.epoch_lr,
@@ -687,9 +697,9 @@ class _Loop:
                 callback.load_state_dict(saved)
         state.history[:] = content["history"]
         state.step, state.stop = content["step"], content["stop"]
-        saved_losses = content["losses"]
-        self.losses = [] if saved_losses is None else list(saved_losses.to(state.device))
-        self.sizes = content["sizes"]
+        self.losses, self.sizes = content["losses"], content["sizes"]
+        if state.device.type != "cpu":
+            self.losses = list(torch.tensor(content["losses"], device=state.device))
         self.epoch_rng, self.epoch_lr = content["epoch_rng"], content["epoch_lr"]
         set_rng_state(content["rng"], self.generators)
 
