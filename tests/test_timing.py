@@ -172,7 +172,7 @@ def test_warmup_counts_calls():
         ({"repeats": 2}, ValueError, "repeats must be at least 3"),
         ({"warmup": -1}, ValueError, "warmup must not be negative"),
         ({"min_time": -1.0}, ValueError, "min_time"),
-        ({"device": "meta"}, ValueError, "'cpu' and 'cuda'"),
+        ({"device": "meta"}, ValueError, "'cpu', 'cuda' and 'mps'"),
         ({"graph": True}, ValueError, "graph=True needs a CUDA device"),
         *(
             []

@@ -275,14 +275,17 @@ def check_device(device: str | torch.device) -> torch.device:
     """Return the device, with its index if it is a GPU.
 
     Raises:
-        ValueError: if the device is neither a CPU nor a CUDA device.
-        RuntimeError: if this machine has no such CUDA device.
+        ValueError: if the device is none of CPU, CUDA and MPS.
+        RuntimeError: if this machine has no such device.
     """
     chosen = torch.device(device)
     if chosen.type == "cpu":
         return chosen
+    if chosen.type == "mps":
+        # Timed on the host: the clock of torch.utils.benchmark waits for the device.
+        return env.pick_device("mps")
     if chosen.type != "cuda":
-        raise ValueError(f"timing knows the devices 'cpu' and 'cuda', got {str(chosen)!r}")
+        raise ValueError(f"timing knows the devices 'cpu', 'cuda' and 'mps', got {str(chosen)!r}")
     if not torch.cuda.is_available():
         raise RuntimeError("device 'cuda' was asked for, but this machine has no CUDA device")
     index = torch.cuda.current_device() if chosen.index is None else chosen.index
