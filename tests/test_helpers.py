@@ -278,6 +278,13 @@ def test_summarize_agrees_with_the_count_and_restores_the_mode():
     assert model.training
 
 
+def test_layers_of_an_mlp_can_be_taken_one_by_one_and_as_a_slice():
+    model = models.MLP((8, 16, 2))
+    x = torch.randn(3, 8)
+    assert isinstance(model[0], nn.Linear)
+    torch.testing.assert_close(model[2](model[:2](x)), model(x))
+
+
 # -- debug ---------------------------------------------------------------------------------------
 
 

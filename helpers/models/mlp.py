@@ -47,6 +47,12 @@ class MLP(nn.Sequential):
         super().__init__(*layers)
         self.n_inputs = sizes[0]
 
+    def __getitem__(self, index: slice | int) -> nn.Module:
+        """Return one layer, or for a slice the layers as an ``nn.Sequential``."""
+        if isinstance(index, slice):
+            return nn.Sequential(*list(self)[index])
+        return super().__getitem__(index)
+
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(N, sizes[0])`` to ``(N, sizes[-1])``."""
         if x.shape[-1] != self.n_inputs:
