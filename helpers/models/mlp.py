@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -47,7 +48,7 @@ class MLP(nn.Sequential):
         super().__init__(*layers)
         self.n_inputs = sizes[0]
 
-    def __getitem__(self, index: slice | int) -> nn.Module:
+    def __getitem__(self, index: Any) -> Any:
         """Return one layer, or for a slice the layers as an ``nn.Sequential``."""
         if isinstance(index, slice):
             return nn.Sequential(*list(self)[index])
