@@ -233,6 +233,7 @@ class _Processes:
     """
 
     def __init__(self, device: torch.device) -> None:
+        self.device = device
         self.world = int(os.environ.get("WORLD_SIZE", "1"))
         self.owns_group = self.world > 1 and not dist.is_initialized()
         if self.owns_group:
@@ -260,12 +261,13 @@ class _Processes:
 
         return cut(inputs), cut(target), mine * self.world / total
 
-    def mean_loss(self, losses: Tensor) -> Tensor:
+    def mean_losses(self, losses: list[float]) -> list[float]:
         """Average the losses of all processes, each already weighted by its share."""
-        if self.world > 1:
-            dist.all_reduce(losses)
-            losses /= self.world
-        return losses
+        if self.world == 1:
+            return losses
+        total = torch.tensor(losses, device=self.device)
+        dist.all_reduce(total)
+        return (total / self.world).tolist()
 
     def from_first(self, measure: Callable[[], dict[str, float]]) -> dict[str, float]:
         """Measure on the first process only, so that all take the same decisions from it."""
@@ -594,11 +596,11 @@ class _Loop:
             finally:
                 if bar is not None:
                     bar.close()
-            losses = self.processes.mean_loss(self.losses_so_far()).cpu().double()
-            sizes = torch.tensor(self.sizes, dtype=torch.float64)
+            losses = self.processes.mean_losses(self.losses_so_far())
+            weighted = sum(loss * size for loss, size in zip(losses, self.sizes, strict=True))
             state.logs = {
                 "epoch": state.epoch,
-                "train_loss": float((losses * sizes).sum() / sizes.sum()),
+                "train_loss": weighted / sum(self.sizes),
                 "lr": self.epoch_lr,
             }
             if val_loader is not None:
@@ -623,12 +625,12 @@ class _Loop:
             if self.checkpoint is not None:
                 self.save()
 
-    def losses_so_far(self) -> Tensor:
-        """Return the losses of the epoch in progress, ``(batches,)``, where they were made."""
-        if self.state.device.type == "cpu":
-            return torch.tensor(self.losses, dtype=torch.float64)
+    def losses_so_far(self) -> list[float]:
+        """Return the losses of the epoch in progress; from an accelerator in one copy."""
+        numbers = [loss for loss in self.losses if not isinstance(loss, Tensor)]
         tensors = [loss for loss in self.losses if isinstance(loss, Tensor)]
-        return torch.stack(tensors) if tensors else torch.empty(0)
+        # Numbers come first: they were read from a checkpoint, or all were made on the CPU.
+        return numbers + (torch.stack(tensors).tolist() if tensors else [])
 
     def step_scheduler(self) -> None:
         """Step a scheduler that works by epochs."""
@@ -660,7 +662,7 @@ class _Loop:
                 "history": list(state.history),
                 "step": state.step,
                 "stop": state.stop,
-                "losses": self.losses_so_far().tolist(),
+                "losses": self.losses_so_far(),
                 "sizes": self.sizes,
                 "epoch_rng": self.epoch_rng,
                 "epoch_lr": self.epoch_lr,
@@ -697,9 +699,7 @@ class _Loop:
                 callback.load_state_dict(saved)
         state.history[:] = content["history"]
         state.step, state.stop = content["step"], content["stop"]
-        self.losses, self.sizes = content["losses"], content["sizes"]
-        if state.device.type != "cpu":
-            self.losses = list(torch.tensor(content["losses"], device=state.device))
+        self.losses[:], self.sizes = content["losses"], content["sizes"]
         self.epoch_rng, self.epoch_lr = content["epoch_rng"], content["epoch_lr"]
         set_rng_state(content["rng"], self.generators)
 
