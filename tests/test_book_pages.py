@@ -77,7 +77,7 @@ def test_repository_address_is_only_in_the_configuration() -> None:
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     address = config["repository"]["url"].removeprefix("https://")
     pages = [*ROOT.glob("book/*.md"), *ROOT.glob("book/_*/*.*"), ROOT / "_toc.yml"]
-    assert [p.name for p in pages if address in p.read_text(encoding="utf-8")] == []
+    assert [p.name for p in pages if address.encode() in p.read_bytes()] == []
 
 
 # ---------------------------------------------------------------- the key of the cache
