@@ -81,7 +81,7 @@ def test_kill_9_at_random_moments_then_resume_is_bit_exact(tmp_path):
         [sys.executable, str(script), str(tmp_path), str(KILLS)],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=180,
     )
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
@@ -135,7 +135,7 @@ def test_two_processes_give_the_result_of_one(tmp_path):
             [sys.executable, *launcher, str(script), str(tmp_path / prefix)],
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=180,
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout.count("epoch ") == 2 * DDP_EPOCHS, "only the first process prints"

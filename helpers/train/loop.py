@@ -6,6 +6,7 @@ here once. Everything else is bookkeeping around it.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
@@ -235,9 +236,11 @@ class _Processes:
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self.world = int(os.environ.get("WORLD_SIZE", "1"))
-        self.owns_group = self.world > 1 and not dist.is_initialized()
-        if self.owns_group:
+        if self.world > 1 and not dist.is_initialized():
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+            # Once for all calls of fit: a second group would meet the first one's addresses in
+            # torchrun's store, and could wait for ever.
+            atexit.register(dist.destroy_process_group)
         self.rank = dist.get_rank() if self.world > 1 else 0
 
     def wrap(self, model: nn.Module, device: torch.device) -> nn.Module:
@@ -276,10 +279,6 @@ class _Processes:
             dist.broadcast_object_list(box)
         assert box[0] is not None
         return box[0]
-
-    def close(self) -> None:
-        if self.owns_group:
-            dist.destroy_process_group()
 
 
 def _check_fit_options(
@@ -400,8 +399,6 @@ def fit(
     except KeyboardInterrupt:
         loop.state.history.interrupted = True
         print(f"interrupted in epoch {loop.state.epoch}; the history is kept")
-    finally:
-        processes.close()
     if early_stopping is not None:
         early_stopping.finish(model)
     return loop.state.history
