@@ -59,7 +59,7 @@ record: setup
 bench: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[bench]"
 	$(BIN)/python -m helpers.timing --suite all --json book/results/bench_$$($(BIN)/python -c "from helpers import env; print(env.pick_device().type)").json
-	$(BIN)/python tools/bench_loop.py --json book/results/bench_loop.json
+	$(BIN)/python tools/bench_loop.py --json book/results/loop_cpu.json
 
 lock:
 	uv pip compile --universal --quiet --no-header --no-annotate --python-version 3.11 \

@@ -213,7 +213,7 @@ def report() -> dict[str, str]:
     return {
         "python": platform.python_version(),
         **versions,
-        "platform": platform.platform(terse=True),
+        "platform": f"{platform.system()} {platform.machine()}",
         "cpu": f"{_cpu_name()} ({os.cpu_count()} logical cores, {torch.get_num_threads()} threads)",
         "accelerator": accelerator,
         "CUDA": str(torch.version.cuda) if torch.cuda.is_available() else "not used",

@@ -242,11 +242,17 @@ def test_broken_results_name_their_file(tmp_path: Path) -> None:
 
 def test_benchmarks_page() -> None:
     assert "No benchmark has been recorded yet" in course.benchmarks_page({})
-    case = {"group": "matmul", "name": "64", "dtype": "fp32", "median_s": 2.13e-4, "p10_s": 2e-4,
-            "p90_s": 3e-4, "rate": 64.02, "unit": "TFLOP/s", "share_of_limit": 0.87}  # fmt: skip
-    page = course.benchmarks_page({"a": {"machine": {"gpu": "H200"}, "cases": [case]}})
+    case = {"group": "matmul", "name": "mm", "device": "cuda", "dtype": "fp32", "shape": "64×64",
+            "median_s": 2.13e-4, "p10_s": 2e-4, "p90_s": 3e-4, "rate": 64.02, "unit": "TFLOP/s", "share_of_limit": 0.87}  # fmt: skip
+    spread = {"median": 2e-4, "p10": 1e-4, "p90": 3e-4}
+    ratio = {"median": 1.015, "p10": 0.99, "p90": 1.02}
+    loop = {"hardware": {"cpu": "CPU X"}, "versions": {"torch": "2.14.1"}, "rows": [
+        {"workload": "tiny", "loop": "fit", "seconds_a_step": spread, "ratio": ratio}]}  # fmt: skip
+    suite = {"hardware": {"accelerator": "H200", "driver": None}, "cases": [case]}
+    page = course.benchmarks_page({"a": suite}, loop)
     assert "## H200" in page
-    assert "| 64 | fp32 | 213 µs | 200 µs to 300 µs | 64.02 TFLOP/s | 87 % |" in page
+    assert "| fit | 200 µs | 100 µs to 300 µs | 1.015 | 0.990 to 1.020 |" in page
+    assert "| mm | cuda | fp32 | 64×64 | 213 µs | 200 µs to 300 µs | 64.02 TFLOP/s | 87 % |" in page
 
 
 @pytest.mark.parametrize(

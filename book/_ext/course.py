@@ -478,8 +478,39 @@ def replication_page(course: Course, records: Sequence[Mapping[str, Any]]) -> st
     return "\n".join(text)
 
 
-def benchmarks_page(files: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return the tables of the timing suite, ``book/results/bench_*.json`` by name."""
+def loop_tables(content: Mapping[str, Any]) -> str:
+    """Return the comparison of training loops, ``book/results/loop_cpu.json``."""
+    text = [
+        "## The training loop beside others\n",
+        "Cost of one training step on the CPU, one thread, and its ratio to a loop written by hand. "
+        "All loops train the same model from the same weights, in turn, in one process; the ratio "
+        "is taken within a round. Median, with the 10th to the 90th percentile.\n",
+        f"Machine: {escape(content['hardware']['cpu'])}. "
+        f"Versions: {escape(', '.join(f'{k} {v}' for k, v in content['versions'].items()))}.\n",
+    ]
+    workloads: dict[str, list[list[str]]] = defaultdict(list)
+    for row in content["rows"]:
+        time, ratio = row["seconds_a_step"], row["ratio"]
+        workloads[row["workload"]].append(
+            [
+                escape(row["loop"]),
+                seconds(time["median"]),
+                f"{seconds(time['p10'])} to {seconds(time['p90'])}",
+                f"{ratio['median']:.3f}",
+                f"{ratio['p10']:.3f} to {ratio['p90']:.3f}",
+            ]
+        )
+    header = ["Loop", "A step", "10 % to 90 %", "Ratio", "10 % to 90 %"]
+    for workload, rows in workloads.items():
+        text.append(f"### {escape(workload)}\n")
+        text.append(table(header, rows, "lrrrr"))
+    return "\n".join(text)
+
+
+def benchmarks_page(
+    files: Mapping[str, Mapping[str, Any]], loop: Mapping[str, Any] | None = None
+) -> str:
+    """Return the tables of the timing suite, ``book/results/bench_*.json`` by name, and the loop's."""
     text = [
         "# Benchmarks\n",
         "Times of the same work on each machine that ran the timing suite. A time is the median "
@@ -492,13 +523,21 @@ def benchmarks_page(files: Mapping[str, Mapping[str, Any]]) -> str:
             "`python -m helpers.timing --suite all --json book/results/bench_NAME.json` "
             "and build the book again.\n"
         )
-    header = ["Case", "Type", "Median", "10 % to 90 %", "Rate", "Share of the limit"]
+    header = [
+        "Case",
+        "Device",
+        "Type",
+        "Shape",
+        "Median",
+        "10 % to 90 %",
+        "Rate",
+        "Share of the limit",
+    ]
     for name, content in files.items():
-        machine = content.get("machine", {})
-        title = next(
-            (machine[k] for k in ("name", "gpu", "accelerator", "cpu") if machine.get(k)), ""
-        )
-        text.append(f"## {escape(title if isinstance(title, str) and title else name)}\n")
+        machine = {k: v for k, v in content.get("hardware", {}).items() if v not in (None, [])}
+        gpu = machine.get("accelerator", "none")
+        title = machine.get("cpu", name) if gpu == "none" else gpu
+        text.append(f"## {escape(title)}\n")
         if machine:
             rows = [[escape(k), escape(v)] for k, v in machine.items()]
             text.append(table(["Machine", ""], rows))
@@ -515,7 +554,9 @@ def benchmarks_page(files: Mapping[str, Mapping[str, Any]]) -> str:
                 rows.append(
                     [
                         escape(case["name"]),
+                        escape(case.get("device") or "–"),
                         escape(case.get("dtype") or "–"),
+                        escape(case.get("shape") or "–"),
                         seconds(case["median_s"]),
                         spread,
                         "–" if rate is None else f"{number(rate)} {escape(case.get('unit', ''))}",
@@ -523,7 +564,9 @@ def benchmarks_page(files: Mapping[str, Mapping[str, Any]]) -> str:
                     ]
                 )
             text.append(f"### {escape(group)} ({escape(name)})\n")
-            text.append(table(header, rows, "llrrrr"))
+            text.append(table(header, rows, "llllrrrr"))
+    if loop:
+        text.append(loop_tables(loop))
     return "\n".join(text)
 
 
@@ -707,13 +750,15 @@ def generate(root: Path, folder: Path) -> list[str]:
         path.stem.removeprefix("bench_"): json.loads(path.read_text(encoding="utf-8"))
         for path in sorted(results.glob("bench_*.json"))
     }
+    loop_file = results / "loop_cpu.json"
+    loop = json.loads(loop_file.read_text(encoding="utf-8")) if loop_file.is_file() else None
     profile = os.environ.get("COURSE_PROFILE") or "chosen by the machine"
     data = os.environ.get("COURSE_DATA") or "auto"
     pages = {
         **source_map_pages(course),
         "corrections": corrections_page(course),
         "replication": replication_page(course, read_records(results)),
-        "benchmarks": benchmarks_page(benches),
+        "benchmarks": benchmarks_page(benches, loop),
         "model_index": model_index_page(course, read_models(root / "helpers" / "models")),
         "status": status_page(
             course, cached_runs(root, folder), f"Profile: {profile}. Data mode: {data}."
