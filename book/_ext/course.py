@@ -482,7 +482,7 @@ def loop_tables(content: Mapping[str, Any]) -> str:
     """Return the comparison of training loops, ``book/results/loop_cpu.json``."""
     text = [
         "## The training loop beside others\n",
-        "Cost of one training step on the CPU, one thread, and its ratio to a loop written by hand. "
+        "Cost of one training step on the CPU, one thread, and its ratio to a hand-written loop. "
         "All loops train the same model from the same weights, in turn, in one process; the ratio "
         "is taken within a round. Median, with the 10th to the 90th percentile.\n",
         f"Machine: {escape(content['hardware']['cpu'])}. "
@@ -510,7 +510,7 @@ def loop_tables(content: Mapping[str, Any]) -> str:
 def benchmarks_page(
     files: Mapping[str, Mapping[str, Any]], loop: Mapping[str, Any] | None = None
 ) -> str:
-    """Return the tables of the timing suite, ``book/results/bench_*.json`` by name, and the loop's."""
+    """Return the tables of ``book/results/bench_*.json``, and of the loop comparison."""
     text = [
         "# Benchmarks\n",
         "Times of the same work on each machine that ran the timing suite. A time is the median "
