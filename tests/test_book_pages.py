@@ -244,7 +244,7 @@ def test_benchmarks_page() -> None:
     assert "No benchmark has been recorded yet" in course.benchmarks_page({})
     case = {"group": "matmul", "name": "mm", "device": "cuda", "dtype": "fp32", "shape": "64×64",
             "median_s": 2.13e-4, "p10_s": 2e-4, "p90_s": 3e-4,
-            "rate": 64.02, "unit": "TFLOP/s", "share_of_limit": 0.87}  # fmt: skip
+            "rate": 64.02e12, "unit": "FLOP/s", "share_of_limit": 0.87}  # fmt: skip
     spread = {"median": 2e-4, "p10": 1e-4, "p90": 3e-4}
     ratio = {"median": 1.015, "p10": 0.99, "p90": 1.02}
     loop = {"hardware": {"cpu": "CPU X"}, "versions": {"torch": "2.14.1"}, "rows": [

@@ -478,6 +478,14 @@ def replication_page(course: Course, records: Sequence[Mapping[str, Any]]) -> st
     return "\n".join(text)
 
 
+def rate_text(value: float, unit: str) -> str:
+    """Return a rate with a prefix that keeps the number short: 165.8 GFLOP/s."""
+    for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= factor:
+            return f"{value / factor:.4g} {prefix}{unit}"
+    return f"{value:.4g} {unit}"
+
+
 def loop_tables(content: Mapping[str, Any]) -> str:
     """Return the comparison of training loops, ``book/results/loop_cpu.json``."""
     text = [
@@ -559,7 +567,7 @@ def benchmarks_page(
                         escape(case.get("shape") or "–"),
                         seconds(case["median_s"]),
                         spread,
-                        "–" if rate is None else f"{number(rate)} {escape(case.get('unit', ''))}",
+                        "–" if rate is None else escape(rate_text(rate, case.get("unit", ""))),
                         "–" if share is None else f"{share:.0%}".replace("%", " %"),
                     ]
                 )
