@@ -5,6 +5,7 @@ and its parameter count, which a test compares with the ledger.
 """
 
 from helpers.models.convnets import CNNNet, LeNet, MnistCNN, Net, NetBatchNorm, NetDropout
+from helpers.models.efficientnet import EfficientNetLite0, efficientnet_lite0
 from helpers.models.mlp import MLP
 from helpers.models.resnets import NetResDeep, ResBlock
 from helpers.models.summary import count_parameters, source, summarize
@@ -12,6 +13,7 @@ from helpers.models.summary import count_parameters, source, summarize
 __all__ = [
     "MLP",
     "CNNNet",
+    "EfficientNetLite0",
     "LeNet",
     "MnistCNN",
     "Net",
@@ -20,6 +22,7 @@ __all__ = [
     "NetResDeep",
     "ResBlock",
     "count_parameters",
+    "efficientnet_lite0",
     "source",
     "summarize",
 ]
