@@ -30,14 +30,31 @@ To add a data set:
 from __future__ import annotations
 
 from . import (
+    bike_sharing,
     boston_housing,
     california_housing,
     digits,
+    esc10,
+    everyday_files,
     fashion_mnist,
+    lung_ct,
     mnist,
+    photos,
     synthetic,
+    time_series,
+    wine_quality,
 )
-from ._core import DataError, DataSet, File, Loaded, StandIn, current_mode, data_root, mirror_root
+from ._core import (
+    Content,
+    DataError,
+    DataSet,
+    File,
+    Loaded,
+    StandIn,
+    current_mode,
+    data_root,
+    mirror_root,
+)
 from ._files import ensure
 
 __all__ = [
@@ -54,7 +71,21 @@ __all__ = [
     "mirror_root",
 ]
 
-_MODULES = (mnist, fashion_mnist, digits, california_housing, boston_housing, synthetic)
+_MODULES = (
+    mnist,
+    fashion_mnist,
+    digits,
+    california_housing,
+    boston_housing,
+    wine_quality,
+    bike_sharing,
+    time_series,
+    everyday_files,
+    photos,
+    lung_ct,
+    esc10,
+    synthetic,
+)
 _SEED = 0  # of every stand-in
 
 REGISTRY: dict[str, DataSet] = {
@@ -98,7 +129,7 @@ def load(name: str, mode: str | None = None) -> Loaded:
     chosen = current_mode(mode)
     folder = data_root() / name
     if dataset.standin is None:
-        return Loaded(name, dataset.title, "official", dataset.bundled, dataset.prepare(folder))
+        return _loaded(dataset, dataset.bundled, dataset.prepare(folder))
     reason = "the mode is standin"
     if chosen != "standin":
         mirror_root()  # a wrong setting is an error in auto mode too, not a reason to fall back
@@ -109,8 +140,19 @@ def load(name: str, mode: str | None = None) -> Loaded:
                 raise
             reason = f"{error.what}: {error.cause}"
         else:
-            return Loaded(name, dataset.title, "official", origin, dataset.prepare(folder))
-    standin = dataset.standin
-    note = f"{standin.what}; {standin.effect}"
-    content = standin.make(_SEED)
-    return Loaded(name, dataset.title, "stand-in", "stand-in", content, note, reason)
+            return _loaded(dataset, origin, dataset.prepare(folder))
+    return _loaded(dataset, "stand-in", dataset.standin.make(_SEED), reason)
+
+
+def _loaded(dataset: DataSet, origin: str, content: Content, reason: str = "") -> Loaded:
+    standin = dataset.standin if origin == "stand-in" else None
+    return Loaded(
+        dataset.name,
+        dataset.title,
+        "stand-in" if standin else "official",
+        origin,
+        content,
+        note=f"{standin.what}; {standin.effect}" if standin else "",
+        reason=reason,
+        extent=dataset.extent(content) if dataset.extent else "",
+    )

@@ -84,6 +84,10 @@ class DataSet:
         bundled: where data without files comes from ("scikit-learn digits", "generated").
         standin: needed when there are files.
         debian: Debian package and the folder in it that has the files, if there is one.
+        archive: tar archive below `COURSE_DATA_MIRROR` that has the files, for a mirror that
+            packs them together; `File.mirror` is then the path of a member.
+        extent: size of the content in words ("99 slices of 512×512"); by default rows and
+            columns of a table, numbers of images, or the length of the first value.
     """
 
     name: str
@@ -96,6 +100,8 @@ class DataSet:
     bundled: str = ""
     standin: StandIn | None = None
     debian: tuple[str, str] | None = None
+    archive: str = ""
+    extent: Callable[[Content], str] | None = None
 
     @property
     def size(self) -> int:
@@ -116,6 +122,7 @@ class Loaded:
         content: the data by key.
         note: what the stand-in is and what it does to results; empty for official data.
         reason: why the data is not official; empty for official data.
+        extent: size of the content in words; empty for the default of `describe`.
 
     Example:
         >>> from data_scripts import load
@@ -131,6 +138,7 @@ class Loaded:
     content: Content
     note: str = ""
     reason: str = ""
+    extent: str = ""
 
     @property
     def official(self) -> bool:
@@ -169,7 +177,9 @@ class Loaded:
 
     def describe(self) -> str:
         """One line on provenance, the same on every machine: no path, no time, no host."""
-        if "frame" in self.content:
+        if self.extent:
+            size = self.extent
+        elif "frame" in self.content:
             rows, columns = self.frame.shape
             size = f"{rows:,} rows × {columns} columns"
         elif "train_images" in self.content:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import gzip
 import hashlib
+import lzma
 import os
 import re
 import shutil
@@ -20,7 +21,7 @@ import threading
 import time
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -78,7 +79,9 @@ def ensure(dataset: DataSet) -> str:
         folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder, dataset.name):
         _remove_leftovers(folder)
-        origins = [_get(dataset, file, folder) for file in dataset.files]
+        unpacked, causes = _from_archive(dataset, folder)
+        origins = ["mirror"] * bool(unpacked)
+        origins += [_get(dataset, file, folder, causes) for file in dataset.files]
     return next((origin for origin in origins if origin != "cache"), "cache")
 
 
@@ -120,15 +123,15 @@ def read_member(archive: Path, member: str, limit: int = 1 << 28) -> bytes:
     )
 
 
-def _get(dataset: DataSet, file: File, folder: Path) -> str:
-    """Get one file; the caller holds the lock."""
+def _get(dataset: DataSet, file: File, folder: Path, before: Sequence[str]) -> str:
+    """Get one file; the caller holds the lock and tells what was tried before."""
     what = f"{dataset.name}/{file.name}"
     final = folder / file.name
     if _verified(final, file):
         return "cache"
     with _writing(what):
         final.unlink(missing_ok=True)
-    causes: list[str] = []
+    causes = list(before)
     if _from_mirror(file, what, final, causes):
         return "mirror"
     if _from_urls(file, what, final, causes):
@@ -139,7 +142,8 @@ def _get(dataset: DataSet, file: File, folder: Path) -> str:
         what,
         "; ".join(causes),
         f"Check the network and run `python -m data_scripts fetch {dataset.name}`, or set "
-        f"COURSE_DATA_MIRROR to a folder that has {file.mirror}, or set COURSE_DATA=standin.",
+        f"COURSE_DATA_MIRROR to a folder that has {dataset.archive or file.mirror}, or set "
+        "COURSE_DATA=standin.",
     )
 
 
@@ -156,6 +160,45 @@ def _from_mirror(file: File, what: str, final: Path, causes: list[str]) -> bool:
     else:
         return True
     return False
+
+
+def _from_archive(dataset: DataSet, folder: Path) -> tuple[int, list[str]]:
+    """Install what the mirror's archive has of a data set, in one pass over it.
+
+    Returns:
+        How many files were installed, and what was wrong with the archive, if anything.
+    """
+    root = mirror_root()
+    if root is None or not dataset.archive or not (root / dataset.archive).is_file():
+        return 0, []
+    wanted = {file.mirror: file for file in dataset.files}
+    installed, causes = 0, []
+    try:
+        with tarfile.open(root / dataset.archive) as tar:
+            for info in tar:
+                file = wanted.get(info.name)
+                # Links are never followed, so no member can point outside the archive.
+                stream = tar.extractfile(info) if file and info.isfile() else None
+                if file and stream and not _verified(folder / file.name, file):
+                    _install_member(file, f"{dataset.name}/{file.name}", stream, folder)
+                    installed += 1
+    except _Corrupt as error:
+        causes.append(f"the mirror's {dataset.archive}: {error}")
+    except (OSError, EOFError, tarfile.TarError, lzma.LZMAError, zlib.error) as error:
+        causes.append(f"the mirror's {dataset.archive} cannot be read ({type(error).__name__})")
+    return installed, causes
+
+
+def _install_member(file: File, what: str, stream: IO[bytes], folder: Path) -> None:
+    raw = folder / f".{file.name}.raw{_PART}"
+    try:
+        with _Output(raw, what, limit=file.size) as target:
+            while chunk := stream.read(_CHUNK):
+                target.write(chunk)
+        _install(file, what, raw, folder / file.name)
+    finally:
+        with suppress(OSError):
+            raw.unlink(missing_ok=True)
 
 
 def _from_urls(file: File, what: str, final: Path, causes: list[str]) -> bool:

@@ -462,6 +462,64 @@ class FullDisk(io.FileIO):
         return super().write(bytes(chunk)[:room])  # type: ignore[call-overload]
 
 
+def pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, contents: dict[str, bytes]) -> Path:
+    """A mirror that keeps the files in one archive."""
+    path = tmp_path / "mirror" / "toys.tar.xz"
+    path.parent.mkdir()
+    with tarfile.open(path, "w:xz") as tar:
+        for name, content in contents.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    monkeypatch.setenv("COURSE_DATA_MIRROR", str(path.parent))
+    return path
+
+
+def test_archive_of_the_mirror(
+    server: Server, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(files=2, archive="toys.tar.xz")
+    pack(tmp_path, monkeypatch, {"toys/0": CONTENT, "other": b"", "toys/1": CONTENT})
+    succeeds("mirror")
+    assert not server.paths
+
+
+def test_archive_that_lacks_a_file(
+    server: Server, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(files=2, archive="toys.tar.xz")
+    pack(tmp_path, monkeypatch, {"toys/1": CONTENT})
+    succeeds("mirror")
+    assert server.paths == ["/0"]
+
+
+@pytest.mark.parametrize("content", [WRONG, CONTENT + b"more", b""])
+def test_archive_with_wrong_content(
+    server: Server, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    make(archive="toys.tar.xz")
+    pack(tmp_path, monkeypatch, {"toys/0": content})
+    server.answers = [status(404), body(CONTENT)]
+    fails("the mirror's toys.tar.xz", "answered 404")
+    succeeds()
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"no archive"])
+def test_damaged_archive(
+    server: Server,
+    make: Make,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    damage: Callable[[bytes], bytes],
+) -> None:
+    make(archive="toys.tar.xz")
+    path = pack(tmp_path, monkeypatch, {"toys/0": CONTENT})
+    path.write_bytes(damage(path.read_bytes()))
+    server.answers = [status(404), body(CONTENT)]
+    fails("the mirror's toys.tar.xz cannot be read", "answered 404")
+    succeeds()
+
+
 # The last block of a download stays in the buffer, so it fails in flush and again in close.
 @pytest.mark.parametrize("capacity", [0, 1000, 12 * 16384])
 @pytest.mark.parametrize("which", [".raw.part", "0.bin.part"])

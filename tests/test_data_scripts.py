@@ -18,9 +18,22 @@ import pytest
 import torch
 
 import data_scripts
-from data_scripts import REGISTRY, DataError, File, StandIn, _core, _files, load, synthetic
+from data_scripts import (
+    REGISTRY,
+    DataError,
+    File,
+    StandIn,
+    _core,
+    _files,
+    bike_sharing,
+    load,
+    photos,
+    synthetic,
+    wine_quality,
+)
 from data_scripts.__main__ import main
 from data_scripts._images import IDX_FILES, read_idx, read_images
+from data_scripts._tables import manifest
 
 ROOT = Path(data_scripts.__file__).parent.parent
 WITH_FILES = [name for name, dataset in REGISTRY.items() if dataset.files]
@@ -65,6 +78,14 @@ def test_registry_entry_is_complete(name: str) -> None:
 # Content
 
 
+def same(first: object, second: object) -> bool:
+    if isinstance(first, torch.Tensor) and isinstance(second, torch.Tensor):
+        return torch.equal(first, second)
+    if isinstance(first, list) and isinstance(second, list):
+        return len(first) == len(second) and all(map(same, first, second))
+    return first == second
+
+
 @pytest.mark.parametrize("name", WITH_FILES)
 def test_standin_is_named_and_repeatable(name: str) -> None:
     first, second = load(name, "standin"), load(name, "standin")
@@ -76,7 +97,7 @@ def test_standin_is_named_and_repeatable(name: str) -> None:
         if isinstance(first[key], pd.DataFrame):
             pd.testing.assert_frame_equal(first[key], second[key])
         else:
-            torch.testing.assert_close(first[key], second[key], rtol=0, atol=0)
+            assert same(first[key], second[key]), key
     assert not data_scripts.data_root().exists()
 
 
@@ -192,7 +213,139 @@ def test_synthetic_sets() -> None:
         assert loaded.describe() == f"{name}: generated data, 1,000 examples"
 
 
+def test_wine_standin_can_be_learned() -> None:
+    from sklearn.linear_model import LinearRegression
+
+    frame = load("wine_quality", "standin").frame
+    assert tuple(frame.columns) == wine_quality.COLUMNS
+    assert frame["quality"].between(3, 9).all()
+    assert frame["quality"].nunique() >= 5
+    assert frame["quality"].dtype == "int64"
+    x, y = frame.drop(columns="quality").to_numpy(), frame["quality"].to_numpy()
+    assert 0.2 < LinearRegression().fit(x[:1000], y[:1000]).score(x[1000:], y[1000:]) < 0.6
+    assert frame["alcohol"].corr(frame["density"]) < -0.3
+
+
+def test_bike_standin_has_whole_days_with_a_rhythm() -> None:
+    frame = load("bike_sharing", "standin").frame
+    assert tuple(frame.columns) == bike_sharing.COLUMNS
+    assert frame.shape == (17_520, 17)
+    assert frame["hr"].tolist() == list(range(24)) * 730
+    assert (frame["cnt"] == frame["casual"] + frame["registered"]).all()
+    assert set(frame["weathersit"]) == {1, 2, 3, 4}
+    by_hour = frame[frame["workingday"] == 1].groupby("hr")["cnt"].mean()
+    assert by_hour.idxmax() in (17, 18)
+    assert by_hour[8] > by_hour[11] > by_hour[3]
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "first"),
+    [
+        ("airline_passengers", 144, "1990-01"),
+        ("daily_min_temperatures", 3650, "1981-01-01"),
+        ("monthly_sunspots", 309, "1700"),
+    ],
+)
+def test_series_standins(name: str, rows: int, first: str) -> None:
+    frame = load(name, "standin").frame
+    assert list(frame.columns) == ["date", "value"]
+    assert (len(frame), frame["date"].iloc[0]) == (rows, first)
+    assert frame["value"].notna().all()
+    assert frame["value"].std() > 0
+
+
+def test_pictures_agree_with_their_encoded_files() -> None:
+    from PIL import Image
+
+    def decode(file: torch.Tensor) -> torch.Tensor:
+        return photos.to_tensor(Image.open(io.BytesIO(file.numpy().tobytes())))
+
+    dog, cats = load("dog_photo", "standin"), load("three_cats", "standin")
+    assert (dog["image"].shape, dog["image"].dtype) == ((3, 720, 1280), torch.uint8)
+    assert torch.equal(decode(dog["jpeg"]), dog["image"])
+    assert cats["images"].shape == (3, 3, 256, 256)
+    assert torch.equal(torch.stack([decode(f) for f in cats["files"]]), cats["images"])
+    assert "one picture of 720×1280 pixels" in dog.describe()
+
+
+def test_photos_are_real_in_every_mode() -> None:
+    for mode in _core.MODES:
+        loaded = load("photos", mode)
+        assert loaded.official
+        assert set(loaded) == set(photos.SOURCES)
+    assert all(image.ndim == 3 and image.shape[0] == 3 for image in loaded.content.values())
+    assert loaded["cat"].shape == (3, 300, 451)
+    with pytest.raises(DataError, match=r"unknown photograph\. Valid names: cat, coffee"):
+        photos.photo("dog")
+
+
+def test_text_and_bird_standins() -> None:
+    text, bird = load("pride_and_prejudice", "standin"), load("bird_call", "standin")
+    assert len(text["text"].split()) > 1500
+    assert "words" in text.describe()
+    assert (bird["wave"].shape, bird["wave"].dtype) == ((1, 220_500), torch.int16)
+    assert bird["wave"].abs().max() > 5000
+
+
+def test_lung_standin_is_a_series_in_wrong_order() -> None:
+    import pydicom
+
+    loaded = load("lung_ct", "standin")
+    volume, files = loaded["volume"], loaded["files"]
+    assert (volume.shape, volume.dtype) == ((16, 128, 128), torch.int16)
+    assert loaded["spacing"][0] == pytest.approx(5.0)
+    headers = [pydicom.dcmread(io.BytesIO(file)) for file in files]
+    places = [float(header.ImagePositionPatient[2]) for header in headers]
+    assert places != sorted(places)
+    for index, place in enumerate(sorted(places)):
+        array = headers[places.index(place)].pixel_array
+        assert torch.equal(volume[index], torch.from_numpy(array.copy()))
+    units = volume * loaded["slope"] + loaded["intercept"]
+    assert -1100 < units.min() < -800 < 0 < units.max() < 3000
+
+
+def test_esc10_standin_has_every_kind_in_every_fold() -> None:
+    import soundfile
+
+    loaded = load("esc10", "standin")
+    assert len(loaded["classes"]) == 10
+    pairs = list(zip(loaded["labels"].tolist(), loaded["folds"].tolist(), strict=True))
+    assert sorted(pairs) == [(label, fold) for label in range(10) for fold in range(1, 6)]
+    samples, rate = soundfile.read(io.BytesIO(loaded["files"][0]))
+    assert (samples.shape, rate) == ((220_500,), 44_100)
+    assert 0.3 < abs(samples).max() <= 1
+    assert loaded["files"][0] != loaded["files"][1]
+
+
 # Reading of the real formats
+
+
+def test_manifests_list_the_whole_sets() -> None:
+    assert len(REGISTRY["lung_ct"].files) == 99
+    files = REGISTRY["esc10"].files
+    assert len(files) == 400
+    assert [sum(f.name.startswith(f"{n:03d}_") for f in files) for n in range(1, 11)] == [40] * 10
+    assert all(" " not in url for file in files for url in file.urls)
+    with pytest.raises(DataError, match="the list of files is missing"):
+        manifest("no-such.tsv")
+
+
+def test_prepare_of_small_files(tmp_path: Path) -> None:
+    import soundfile
+
+    (tmp_path / "airline-passengers.csv").write_text('"Month","Passengers"\n"1949-01",112\n')
+    frame = REGISTRY["airline_passengers"].prepare(tmp_path)["frame"]
+    assert frame.to_dict("records") == [{"date": "1949-01", "value": 112}]
+    (tmp_path / "winequality-white.csv").write_text('"pH";"quality"\n3;6\n')
+    frame = REGISTRY["wine_quality"].prepare(tmp_path)["frame"]
+    assert frame.to_dict("records") == [{"pH": 3, "quality": 6}]
+    (tmp_path / "1342-0.txt").write_text("\ufeffIt is a truth", encoding="utf-8")
+    assert REGISTRY["pride_and_prejudice"].prepare(tmp_path)["text"] == "It is a truth"
+    wave = torch.tensor([[0, 1000, -32768]], dtype=torch.int16)
+    soundfile.write(tmp_path / "1-100038-A-14.wav", wave[0].numpy(), 44_100, subtype="PCM_16")
+    content = REGISTRY["bird_call"].prepare(tmp_path)
+    assert torch.equal(content["wave"], wave)
+    assert content["rate"] == 44_100
 
 
 def idx(values: torch.Tensor) -> bytes:
