@@ -7,6 +7,7 @@ function returns the Matplotlib object that it drew; none calls ``plt.show``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import matplotlib as mpl
@@ -399,3 +400,140 @@ def autograd_graph(
         ax=ax,
         radius=0.42,
     )
+
+
+def network(
+    sizes: Sequence[int],
+    *,
+    labels: Sequence[Sequence[str] | None] | None = None,
+    titles: Sequence[str] | None = None,
+    max_units: int = 8,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw a fully connected network: a column of neurons for each layer, a line for each weight.
+
+    Args:
+        sizes: units in each layer, the inputs first.
+        labels: for each layer the texts in its units (mathematics allowed), or None.
+        titles: one short text above each layer.
+        max_units: a layer with more units is drawn with a gap in the middle.
+        ax: axes to draw on; default new ones.
+
+    Raises:
+        ValueError: for fewer than two layers, or texts that do not fit the layers.
+
+    Example:
+        >>> ax = network((3, 4, 1), titles=("input", "hidden", "output"))
+        >>> len(ax.texts)
+        3
+    """
+    if len(sizes) < 2 or min(sizes) < 1:
+        raise ValueError(f"sizes needs at least two positive numbers, got {tuple(sizes)}")
+    for name, texts in (("labels", labels), ("titles", titles)):
+        if texts is not None and len(texts) != len(sizes):
+            raise ValueError(f"{name} needs one entry for each of {len(sizes)} layers")
+    shown = [min(size, max_units) for size in sizes]
+    tallest = max(shown)
+    if ax is None:
+        _, ax = plt.subplots(figsize=(1.7 * len(sizes) + 0.6, 0.5 * tallest + 0.9))
+    gap, step = 2.4, 1.0
+    columns = []
+    for layer, (size, count) in enumerate(zip(sizes, shown, strict=True)):
+        hidden = size > count
+        heights = [step * ((count - 1) / 2 - unit) for unit in range(count)]
+        if hidden:  # room for the dots in the middle
+            heights = [y + (0.5 if unit < count / 2 else -0.5) for unit, y in enumerate(heights)]
+            ax.text(gap * layer, 0, "⋮", ha="center", va="center", fontsize=14)
+        columns.append([(gap * layer, y) for y in heights])
+    for left, right in pairwise(columns):
+        for start in left:
+            for end in right:
+                ax.plot(*zip(start, end, strict=True), color=GREY, lw=0.6, alpha=0.6, zorder=1)
+    for layer, places in enumerate(columns):
+        fill = NODE_FILL["input" if layer == 0 else "operation"]
+        texts = labels[layer] if labels else None
+        for unit, place in enumerate(places):
+            circle = mpl.patches.Circle(place, 0.36, facecolor=fill, edgecolor="black", zorder=2)
+            ax.add_patch(circle)
+            if texts and unit < len(texts):
+                ax.text(*place, texts[unit], ha="center", va="center", fontsize=8, zorder=3)
+        if titles:
+            top = max(y for column in columns for _, y in column) + 0.75
+            ax.text(gap * layer, top, titles[layer], ha="center", va="bottom", fontsize=9)
+    reach = max(y for column in columns for _, y in column)
+    ax.set(
+        xlim=(-0.9, gap * (len(sizes) - 1) + 0.9),
+        ylim=(-reach - 0.6, reach + (1.5 if titles else 0.6)),
+    )
+    ax.set_aspect("equal")
+    ax.axis("off")
+    return ax
+
+
+def decision_regions(
+    model: torch.nn.Module,
+    x: Tensor,
+    y: Tensor,
+    *,
+    ax: Axes | None = None,
+    title: str = "",
+    resolution: int = 120,
+) -> Axes:
+    """Colour the plane by the class that a model predicts, and draw the points on it.
+
+    Args:
+        model: maps ``(N, 2)`` to logits ``(N, C)``, or ``(N, 1)`` for two classes; it is called
+            in evaluation mode, and its mode is restored.
+        x: points ``(N, 2)``.
+        y: class indices ``(N,)``.
+        ax: axes to draw on; default new ones.
+        title: text above.
+        resolution: grid points along each side.
+
+    Raises:
+        ValueError: if the points are not in the plane.
+
+    Example:
+        >>> points = torch.tensor([[0.0, 0.0], [1.0, 1.0]])
+        >>> ax = decision_regions(torch.nn.Linear(2, 2), points, torch.tensor([0, 1]))
+    """
+    if x.ndim != 2 or x.shape[1] != 2 or y.shape != x.shape[:1]:
+        raise ValueError(f"expected x (N, 2) and y (N,), got {tuple(x.shape)} and {tuple(y.shape)}")
+    if ax is None:
+        _, ax = plt.subplots(figsize=(3.4, 3.4))
+    low, high = x.min(dim=0).values.cpu(), x.max(dim=0).values.cpu()
+    margin = 0.15 * (high - low).clamp(min=1e-6)
+    sides = [
+        torch.linspace(float(a), float(b), resolution)
+        for a, b in zip(low - margin, high + margin, strict=True)
+    ]
+    grid = torch.cartesian_prod(*sides)
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            logits = model(grid.to(device)).cpu()
+    finally:
+        model.train(was_training)
+    chosen = logits.argmax(dim=1) if logits.shape[1] > 1 else (logits[:, 0] > 0).long()
+    classes = max(int(chosen.max()), int(y.max())) + 1
+    colors = mpl.colors.ListedColormap(COLORS[:classes])
+    (left, right), (bottom, top) = ((float(side[0]), float(side[-1])) for side in sides)
+    ax.imshow(
+        chosen.reshape(resolution, resolution).T.numpy(),
+        origin="lower",
+        extent=(left, right, bottom, top),
+        cmap=colors,
+        vmin=0,
+        vmax=classes - 1,
+        alpha=0.25,
+        aspect="auto",
+        interpolation="nearest",
+    )
+    for label in range(classes):
+        points = x[y == label].cpu().numpy()
+        ax.scatter(points[:, 0], points[:, 1], s=14, color=COLORS[label], edgecolor="white", lw=0.4)
+    ax.set(xlabel="$x_1$", ylabel="$x_2$", title=title)
+    ax.grid(False)
+    return ax

@@ -95,26 +95,34 @@ def record(
         raise ValueError(f"{item}, {what}: not a finite measurement: {values}")
     if band is not None and source is None:
         raise ValueError(f"{item}, {what}: a band needs the source's number")
+    mean = sum(values) / len(values)
+    _write(
+        run,
+        item=item,
+        what=what,
+        value=mean,
+        low=min(values),
+        high=max(values),
+        seeds=len(values),
+        unit=unit,
+        source=source,
+        band=band,
+        verdict=verdict(mean, source, band),
+        reason=reason,
+        tier=data.tier if data else "no data set",
+        dataset=data.name if data else "",
+    )
+
+
+def _write(run: env.Run, **fields: Any) -> None:
+    """Put an entry into the notebook's file, in place of an earlier one with the same key."""
     target = folder()
     if run.data_mode != "official" or target is None:
         return
-    mean = sum(values) / len(values)
     report = env.report()
     on_gpu = run.device.type == "cuda"
     entry = {
-        "item": item,
-        "what": what,
-        "value": mean,
-        "low": min(values),
-        "high": max(values),
-        "seeds": len(values),
-        "unit": unit,
-        "source": source,
-        "band": band,
-        "verdict": verdict(mean, source, band),
-        "reason": reason,
-        "tier": data.tier if data else "no data set",
-        "dataset": data.name if data else "",
+        **fields,
         "profile": run.profile,
         "hardware": report["accelerator"] if on_gpu else report["cpu"],
         "versions": {name: report[name] for name in ("python", "torch", "CUDA")},
@@ -130,6 +138,50 @@ def record(
     text = json.dumps({"records": records}, indent=1, ensure_ascii=False) + "\n"
     temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)
+
+
+def not_measurable(
+    item: str,
+    what: str,
+    *,
+    run: env.Run,
+    source: float | None = None,
+    unit: str = "",
+    needs: str,
+) -> None:
+    """Record that a source's number can not be measured here, and what it would take.
+
+    Writes only when COURSE_DATA=official, like :func:`record`.
+
+    Args:
+        item: the ledger id of the result.
+        what: the quantity in words.
+        run: what :func:`helpers.env.start` returned.
+        source: the number the source reports.
+        unit: its unit, empty for fractions and counts.
+        needs: what a measurement would need, e.g. ``"the prices of 2019"``.
+
+    Raises:
+        ValueError: if ``needs`` is empty.
+    """
+    if not needs:
+        raise ValueError(f"{item}, {what}: say what a measurement would need")
+    _write(
+        run,
+        item=item,
+        what=what,
+        value=None,
+        low=None,
+        high=None,
+        seeds=0,
+        unit=unit,
+        source=source,
+        band=None,
+        verdict="not measurable here",
+        reason=f"it would need {needs}",
+        tier="no data set",
+        dataset="",
+    )
 
 
 def load(item: str | None = None) -> list[dict[str, Any]]:
@@ -152,7 +204,7 @@ def table(item: str) -> pd.DataFrame:
     columns = ["what", "source", "ours", "seeds", "data", "profile", "hardware", "verdict"]
     rows = []
     for entry in load(item):
-        ours = f"{entry['value']:.4g}"
+        ours = "–" if entry["value"] is None else f"{entry['value']:.4g}"
         if entry["seeds"] > 1:
             ours += f" ({entry['low']:.4g} to {entry['high']:.4g})"
         source = "–" if entry["source"] is None else f"{entry['source']:.5g}"
@@ -160,7 +212,7 @@ def table(item: str) -> pd.DataFrame:
             {
                 "what": entry["what"],
                 "source": f"{source} {entry['unit']}".strip(),
-                "ours": f"{ours} {entry['unit']}".strip(),
+                "ours": ours if ours == "–" else f"{ours} {entry['unit']}".strip(),
                 "seeds": entry["seeds"],
                 "data": f"{entry['dataset']} ({entry['tier']})" if entry["dataset"] else "–",
                 "profile": entry["profile"],

@@ -234,6 +234,16 @@ def test_replication_gives_the_reason_of_a_refutation(example: Any) -> None:
     assert "| – | 0.5123 | **refuted**: leak of test data |" in page
 
 
+def test_replication_says_what_can_not_be_measured(example: Any) -> None:
+    empty = {"value": None, "low": None, "high": None, "seeds": 0, "band": None}
+    verdict = {"verdict": "not measurable here", "reason": "it would need the prices of 2019"}
+    beyond = record(**empty, **verdict)
+    page = course.replication_page(example, [beyond])
+    assert "report 2 results. **0** of them" in page
+    assert "1 can not be measured here" in page
+    assert "| 0.5 | – | **not measurable here**: it would need the prices of 2019 |" in page
+
+
 def test_broken_results_name_their_file(tmp_path: Path) -> None:
     (tmp_path / "02_tensors.json").write_text("{")
     with pytest.raises(ExtensionError, match=r"02_tensors\.json is not a file of recorded"):

