@@ -1,7 +1,8 @@
 """Bike sharing in Washington: 730 days, hour by hour, with the weather.
 
-The version of Stevens et al., in which the hours without a record are filled in, so that every
-day has 24 rows.
+The version of Stevens et al., in which hours without a record are filled in, so that 24 rows make
+a day. Two faults are left in the real file: one "day" is glued from 29 and 30 October 2012, and
+the filled-in hours have `cnt` 0 while `casual` and `registered` repeat the hour before.
 """
 
 from __future__ import annotations
