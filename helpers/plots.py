@@ -126,7 +126,8 @@ def images(
         )
     columns = min(columns, len(pictures))
     rows = -(-len(pictures) // columns)
-    extra = 0.25 if titles is not None else 0.0
+    lines = max((title.count("\n") + 1 for title in titles or ()), default=0)
+    extra = 0.1 + 0.15 * lines if lines else 0.0  # inches above a picture for its title
     figure, axes = plt.subplots(
         rows, columns, figsize=(columns * size, rows * (size + extra)), squeeze=False
     )

@@ -11,7 +11,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-LIMIT_KB = 250
+LIMIT_KB = 400
 LIMIT_LINES = 40
 
 FORBIDDEN = {
