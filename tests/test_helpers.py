@@ -82,7 +82,8 @@ def test_importing_helpers_does_nothing():
         "state, threads = torch.get_rng_state(), torch.get_num_threads()\n"
         "import matplotlib\n"
         "style = dict(matplotlib.rcParams)\n"
-        "from helpers import data, debug, env, ledger, models, plots, results, timing, train\n"
+        "from helpers import data, debug, env, homework, ledger, models, plots, results\n"
+        "from helpers import timing, train\n"
         "assert torch.equal(state, torch.get_rng_state())\n"
         "assert threads == torch.get_num_threads()\n"
         "assert style == dict(matplotlib.rcParams)\n"
@@ -470,7 +471,8 @@ def test_images_takes_grey_and_colour():
 @pytest.mark.parametrize(
     "module",
     [
-        "helpers.data", "helpers.debug", "helpers.env", "helpers.ledger", "helpers.results",
+        "helpers.data", "helpers.debug", "helpers.env", "helpers.homework", "helpers.ledger",
+        "helpers.results",
         "helpers.models.convnets", "helpers.models.efficientnet", "helpers.models.mlp",
         "helpers.models.resnets", "helpers.models.summary", "helpers.plots",
         "helpers.train.history", "helpers.train.loop",
