@@ -210,11 +210,12 @@ def report() -> dict[str, str]:
         accelerator = "Apple MPS"
     else:
         accelerator = "none"
+    threads = "1 thread" if torch.get_num_threads() == 1 else f"{torch.get_num_threads()} threads"
     return {
         "python": platform.python_version(),
         **versions,
         "platform": f"{platform.system()} {platform.machine()}",
-        "cpu": f"{_cpu_name()} ({os.cpu_count()} logical cores, {torch.get_num_threads()} threads)",
+        "cpu": f"{_cpu_name()} ({os.cpu_count()} logical cores, {threads})",
         "accelerator": accelerator,
         "CUDA": str(torch.version.cuda) if torch.cuda.is_available() else "not used",
     }

@@ -7,6 +7,7 @@ reads. The replication page of the book is made from these files, so no number i
 from __future__ import annotations
 
 import datetime
+import html
 import json
 import math
 import os
@@ -195,15 +196,42 @@ def load(item: str | None = None) -> list[dict[str, Any]]:
     return [e for e in entries if item in (None, e["item"])]
 
 
-def table(item: str) -> pd.DataFrame:
-    """Return the recorded runs of a ledger item as a table: source's number, ours, verdict.
+class Table(pd.DataFrame):
+    """Recorded runs. On a page, a condition that all rows share stands below the table, once.
+
+    Example:
+        >>> rows = [{"what": w, "ours": "1", "profile": "quick"} for w in ("a", "b")]
+        >>> Table(rows)._repr_html_().endswith("<p>profile: quick</p>")
+        True
+    """
+
+    CONDITIONS = ("seeds", "data", "profile", "hardware")
+
+    @property
+    def _constructor(self) -> type[Table]:
+        return Table  # so that selecting columns and pd.concat keep the page form
+
+    def _repr_html_(self) -> str:
+        if self.empty:
+            return "<p>not recorded yet</p>"
+        present = [name for name in self.CONDITIONS if name in self.columns]
+        shared = {name: self[name].iloc[0] for name in present if self[name].nunique() == 1}
+        without = {*shared, *(name for name in self.columns if (self[name] == "–").all())}
+        with pd.option_context("display.max_colwidth", None):
+            rows = pd.DataFrame(self.drop(columns=without)).to_html(index=False, border=0)
+        caption = " · ".join(f"{name}: {value}" for name, value in shared.items() if value != "–")
+        return f"{rows}<p>{html.escape(caption)}</p>" if caption else rows
+
+
+def table(*items: str) -> Table:
+    """Return the recorded runs of ledger items as a table: source's number, ours, verdict.
 
     Example:
         >>> table("K7.r2")  # doctest: +SKIP
     """
     columns = ["what", "source", "ours", "seeds", "data", "profile", "hardware", "verdict"]
     rows = []
-    for entry in load(item):
+    for entry in (entry for item in items for entry in load(item)):
         ours = "–" if entry["value"] is None else f"{entry['value']:.4g}"
         if entry["seeds"] > 1:
             ours += f" ({entry['low']:.4g} to {entry['high']:.4g})"
@@ -220,4 +248,4 @@ def table(item: str) -> pd.DataFrame:
                 "verdict": entry["verdict"],
             }
         )
-    return pd.DataFrame(rows, columns=columns)
+    return Table(rows, columns=columns)

@@ -218,7 +218,14 @@ def test_results_are_written_in_official_mode_only(monkeypatch, tmp_path):
     assert {"hardware", "versions", "date", "commit", "tier"} <= entry.keys()
     table = results.table("K7.r2")
     assert table["ours"].tolist() == ["0.965 (0.96 to 0.97)"]
+    assert table._repr_html_().count("<th>") == 4  # what, source, ours, verdict
+    assert "seeds: 2 · profile: quick" in table._repr_html_()  # once, below the rows
+    results.record("K7.r2", "accuracy of the " + "very " * 20 + "large network", 0.9, run=run)
+    both = results.table("K7.r2", "K1.r1")[["what", "ours", "seeds"]]
+    assert "very large network</td>" in both._repr_html_()  # not cut off
+    assert "<th>seeds</th>" in both._repr_html_()
     assert results.table("K1.r1").empty
+    assert results.table("K1.r1")._repr_html_() == "<p>not recorded yet</p>"
 
 
 def test_results_refuse_what_is_no_measurement(monkeypatch, tmp_path):
