@@ -21,7 +21,6 @@ __all__ = [
     "Tanh",
     "TanhBlock",
     "TanhFunction",
-    "augment",
     "make_loaders",
     "move",
     "stable_tanh",
@@ -254,27 +253,6 @@ class RandomMove(nn.Module):
         return f"degrees={self.degrees}, translate={self.translate}, fill={self.fill:g}"
 
 
-def augment(
-    degrees: float = 15.0, translate: float = 0.1, sigma: float = 0.1, *, fill: float = 0.0
-) -> nn.Sequential:
-    """Return the homework's augmentation: rotation and shift, then noise.
-
-    A strength of 0 switches that part off. Noise comes last, because interpolation smooths it.
-
-    Args:
-        degrees: see :class:`RandomMove`.
-        translate: see :class:`RandomMove`.
-        sigma: see :class:`GaussianNoise`.
-        fill: the value of the background.
-
-    Example:
-        >>> images = torch.zeros(4, 1, 28, 28)
-        >>> augment()(images).shape, augment().eval()(images) is images
-        (torch.Size([4, 1, 28, 28]), True)
-    """
-    return nn.Sequential(RandomMove(degrees, translate, fill), GaussianNoise(sigma))
-
-
 def make_loaders(
     train: tuple[Tensor, Tensor],
     test: tuple[Tensor, Tensor],
@@ -297,7 +275,9 @@ def make_loaders(
 
     Example:
         >>> part = (torch.zeros(6, 1, 28, 28), torch.arange(6))
-        >>> train_loader, test_loader = make_loaders(part, part, augment(), batch_size=4)
+        >>> train_loader, test_loader = make_loaders(
+        ...     part, part, RandomMove(), batch_size=4
+        ... )
         >>> [tuple(images.shape) for images, labels in train_loader]
         [(4, 1, 28, 28), (2, 1, 28, 28)]
     """

@@ -468,9 +468,10 @@ def test_errors_name_what_is_wrong():
 
 def test_a_strength_of_zero_switches_off():
     images = torch.rand(3, 1, 9, 9)
-    assert homework.augment(0, 0, 0)(images) is images
-    assert "sigma=0.1" in repr(homework.augment())
-    assert "degrees=15" in repr(homework.augment())
+    assert homework.RandomMove(0, 0)(images) is images
+    assert homework.GaussianNoise(0)(images) is images
+    assert "sigma=0.1" in repr(homework.GaussianNoise())
+    assert "degrees=15" in repr(homework.RandomMove())
 
 
 # -- the notebook --------------------------------------------------------------------------------
