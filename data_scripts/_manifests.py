@@ -1,4 +1,4 @@
-"""Reading of tables and of lists of files that the modules share."""
+"""Lists of files that lie beside the data scripts."""
 
 from __future__ import annotations
 

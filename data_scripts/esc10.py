@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from ._core import Content, DataSet, File, StandIn
-from ._tables import manifest
+from ._manifests import manifest
 
 CLASSES = (
     "dog bark",

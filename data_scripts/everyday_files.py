@@ -28,10 +28,10 @@ def _file(path: str, size: int, sha256: str, *more: str) -> File:
     return File(path.split("/")[-1], (f"{_HOST}/{path}", *more), sha256, size, f"dlwpt/{path}")
 
 
-def _read(path: Path) -> torch.Tensor:
+def _bytes(content: bytes) -> torch.Tensor:
     import torch
 
-    return torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8)
+    return torch.frombuffer(bytearray(content), dtype=torch.uint8)
 
 
 def _decode(file: torch.Tensor) -> torch.Tensor:
@@ -42,12 +42,11 @@ def _decode(file: torch.Tensor) -> torch.Tensor:
 
 
 def _encode(image: torch.Tensor, kind: str) -> torch.Tensor:
-    import torch
     from PIL import Image
 
     file = io.BytesIO()
     Image.fromarray(image.permute(1, 2, 0).numpy()).save(file, kind)
-    return torch.frombuffer(bytearray(file.getvalue()), dtype=torch.uint8)
+    return _bytes(file.getvalue())
 
 
 def _fit(image: torch.Tensor, height: int, width: int) -> torch.Tensor:
@@ -123,7 +122,7 @@ DATASETS = (
         home=_HOME,
         licence="as in the repository of the book (MIT)",
         citation=_BOOK,
-        prepare=lambda folder: _dog(_read(folder / "bobby.jpg")),
+        prepare=lambda folder: _dog(_bytes((folder / "bobby.jpg").read_bytes())),
         files=(
             _file(
                 "image-dog/bobby.jpg",
@@ -144,7 +143,7 @@ DATASETS = (
         home=_HOME,
         licence="as in the repository of the book (MIT)",
         citation=_BOOK,
-        prepare=lambda folder: _cats([_read(folder / name) for name in _CATS]),
+        prepare=lambda folder: _cats([_bytes((folder / name).read_bytes()) for name in _CATS]),
         files=(
             _file(
                 "image-cats/cat1.png",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ._core import Content, DataSet, File, StandIn
-from ._tables import manifest
+from ._manifests import manifest
 
 if TYPE_CHECKING:
     import numpy as np

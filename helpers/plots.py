@@ -437,15 +437,16 @@ def network(
     tallest = max(shown)
     if ax is None:
         _, ax = plt.subplots(figsize=(1.7 * len(sizes) + 0.6, 0.5 * tallest + 0.9))
-    gap, step = 2.4, 1.0
+    gap = 2.4
     columns = []
     for layer, (size, count) in enumerate(zip(sizes, shown, strict=True)):
         hidden = size > count
-        heights = [step * ((count - 1) / 2 - unit) for unit in range(count)]
+        heights = [(count - 1) / 2 - unit for unit in range(count)]
         if hidden:  # room for the dots in the middle
             heights = [y + (0.5 if unit < count / 2 else -0.5) for unit, y in enumerate(heights)]
             ax.text(gap * layer, 0, "⋮", ha="center", va="center", fontsize=14)
         columns.append([(gap * layer, y) for y in heights])
+    reach = max(y for column in columns for _, y in column)
     for left, right in pairwise(columns):
         for start in left:
             for end in right:
@@ -459,9 +460,7 @@ def network(
             if texts and unit < len(texts):
                 ax.text(*place, texts[unit], ha="center", va="center", fontsize=8, zorder=3)
         if titles:
-            top = max(y for column in columns for _, y in column) + 0.75
-            ax.text(gap * layer, top, titles[layer], ha="center", va="bottom", fontsize=9)
-    reach = max(y for column in columns for _, y in column)
+            ax.text(gap * layer, reach + 0.75, titles[layer], ha="center", va="bottom", fontsize=9)
     ax.set(
         xlim=(-0.9, gap * (len(sizes) - 1) + 0.9),
         ylim=(-reach - 0.6, reach + (1.5 if titles else 0.6)),

@@ -33,7 +33,7 @@ from data_scripts import (
 )
 from data_scripts.__main__ import main
 from data_scripts._images import IDX_FILES, read_idx, read_images
-from data_scripts._tables import manifest
+from data_scripts._manifests import manifest
 
 ROOT = Path(data_scripts.__file__).parent.parent
 WITH_FILES = [name for name, dataset in REGISTRY.items() if dataset.files]
