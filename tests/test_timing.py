@@ -63,13 +63,14 @@ def test_agrees_with_torch_benchmark(size):
     # The same statement as ours: looking up torch.mm in every call would add 6 % at size 4.
     timer = benchmark.Timer("fn(x, x)", globals={"fn": torch.mm, "x": x}, num_threads=1)
 
-    inner = timing.measure(torch.mm, x, x, repeats=3, min_time=0).inner
+    def ratio():
+        # As many samples of the same length on both sides, and the least disturbed of each.
+        timed = timing.measure(torch.mm, x, x, min_time=0)
+        theirs = min(timer.timeit(timed.inner).mean for _ in range(timed.repeats))
+        return min(timed.samples) / theirs
 
-    def theirs():
-        # Samples as short as ours: a longer one is more often interrupted by another process.
-        return statistics.median(timer.timeit(inner).mean for _ in range(30))
-
-    assert agree(lambda: timing.measure(torch.mm, x, x, min_time=0).median, theirs)
+    # In one round the frequency of the processor may change between the two: hence the median.
+    assert statistics.median(ratio() for _ in range(11)) == pytest.approx(1, abs=0.03)
 
 
 if torch.cuda.is_available():
