@@ -150,7 +150,7 @@ def not_measurable(
     unit: str = "",
     needs: str,
 ) -> None:
-    """Record that a source's number can not be measured here, and what it would take.
+    """Record that a source's number cannot be measured here, and what it would take.
 
     Writes only when COURSE_DATA=official, like :func:`record`.
 

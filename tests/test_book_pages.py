@@ -240,7 +240,7 @@ def test_replication_says_what_can_not_be_measured(example: Any) -> None:
     beyond = record(**empty, **verdict)
     page = course.replication_page(example, [beyond])
     assert "report 2 results. **0** of them" in page
-    assert "1 can not be measured here" in page
+    assert "1 cannot be measured here" in page
     assert "| 0.5 | – | **not measurable here**: it would need the prices of 2019 |" in page
 
 

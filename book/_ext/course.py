@@ -457,7 +457,7 @@ def replication_page(course: Course, records: Sequence[Mapping[str, Any]]) -> st
         "# Replication\n",
         f"The sources report {len(results)} results. **{len(measured)}** of them have been "
         "measured again so far, with the data, seeds, hardware and versions named below; "
-        f"{beyond} can not be measured here, and the table says what it would take. "
+        f"{beyond} cannot be measured here, and the table says what it would take. "
         "*Reproduced* means that our value lies within the stated band of the source's. "
         "Every number on this page comes from a file that a run wrote.\n",
     ]
