@@ -143,11 +143,11 @@ def check_monitors(
     known = {"train_loss", "lr"}
     if has_validation:
         known |= {"val_loss", *(f"val_{name}" for name in metrics)}
-    # A callback may add columns, an object may give several.
-    open_end = any(not isinstance(c, EarlyStopping) for c in callbacks)
-    open_end |= any(hasattr(metric, "update") for metric in metrics.values())
+    # An object may give several columns, a callback may add some, though after the schedule's step.
+    several = any(hasattr(metric, "update") for metric in metrics.values())
+    added = any(not isinstance(c, EarlyStopping) for c in callbacks)
     for column, who in watched:
-        if column in known or open_end:
+        if column in known or several or (added and who == "EarlyStopping"):
             continue
         if column.startswith("val_") and not has_validation:
             raise ValueError(f"{who} watches {column!r}: it needs validation data, pass val_loader")
