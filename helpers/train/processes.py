@@ -138,7 +138,8 @@ class Processes:
         if self.world == 1:
             return model
         devices = [self.device] if self.device.type == "cuda" else None
-        # A parameter may take no part in a loss, as in one process.
+        # A parameter may take no part in a loss, as in one process. Where all do, PyTorch logs a
+        # warning, once, about the search for it.
         return DistributedDataParallel(model, devices, find_unused_parameters=True)
 
     # -- agreement ---------------------------------------------------------------------------
