@@ -31,7 +31,6 @@ WITHOUT_EXAMPLE = {
     "helpers.ledger.Item",
     "helpers.ledger.claims",
     "helpers.ledger.coverage",
-    "helpers.models.source",
     "helpers.plots.autograd_graph",
     "helpers.plots.cells",
     "helpers.plots.graph",
