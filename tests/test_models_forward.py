@@ -223,6 +223,7 @@ def test_efficientnet_is_stem_blocks_head_and_mean(training):
     net = models.EfficientNetLite0(num_classes=5, dropout=0.4)
     for layer in net.modules():
         if isinstance(layer, nn.BatchNorm2d):
+            nn.init.uniform_(layer.weight, 1, 8)  # values above 6 reach ReLU6, too
             nn.init.normal_(layer.bias)
 
     def normalise(x, norm):

@@ -15,17 +15,13 @@ say) is imported by the functions that use it, not by the file.
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from typing import TYPE_CHECKING, Any
 
-__all__ = []
-for _file in pkgutil.iter_modules(__path__):
-    if not _file.name.startswith("_"):
-        _family = importlib.import_module(f"{__name__}.{_file.name}")
-        __all__ += _family.__all__
-        globals().update({_name: getattr(_family, _name) for _name in _family.__all__})
-__all__ = sorted(__all__)
+from helpers.exports import exports
+
+_found = exports(__name__, __path__)
+globals().update(_found)
+__all__ = sorted(_found)
 
 if TYPE_CHECKING:  # what is found at run time is hidden from a type checker
 
