@@ -1,6 +1,7 @@
 """Tables of layers: the rows of any model add up to its total, and looking changes nothing."""
 
 import re
+import sys
 
 import pytest
 import torch
@@ -165,3 +166,9 @@ def test_a_frozen_part_keeps_its_mode_and_a_failing_model_keeps_no_hook():
 
 def test_source_shows_the_definition():
     assert models.source(models.LeNet).data.startswith("class LeNet(nn.Module):")
+
+
+def test_source_names_what_it_needs(monkeypatch):
+    monkeypatch.setitem(sys.modules, "IPython.display", None)  # as where it is not installed
+    with pytest.raises(ModuleNotFoundError, match="pip install ipython"):
+        models.source(models.LeNet)

@@ -203,8 +203,8 @@ def test_decision_regions_show_the_predicted_class():
         plots.decision_regions(sign, torch.zeros(4, 3), torch.zeros(4))
     with pytest.raises(ValueError, match="class indices from 0, got -1"):
         plots.decision_regions(sign, points, torch.tensor([-1, 1]))
+    flat = nn.Sequential(sign, nn.Flatten(0))
     with pytest.raises(ValueError, match=r"logits of shape \(100, C\).*got \(100,\)"):
-        flat = nn.Sequential(sign, nn.Flatten(0))
         plots.decision_regions(flat, points, target, resolution=10)
 
 

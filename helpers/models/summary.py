@@ -44,13 +44,21 @@ def source(thing: Any) -> Code:
 
     A chapter that uses a model shows it this way, so that there is one definition and no copy.
 
+    Raises:
+        ModuleNotFoundError: where IPython is not installed; every notebook has it.
+
     Example:
         >>> source(nn.Identity).data.splitlines()[0]
         'class Identity(Module):'
     """
-    # Here, so that scripts and services use the models without a notebook's libraries.
-    from IPython.display import Code
-
+    # IPython is no dependency of the package: Colab has one of its own without jedi, which pip
+    # would then install beside it.
+    try:
+        from IPython.display import Code
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            "models.source shows code in a notebook and needs IPython: pip install ipython"
+        ) from None
     return Code(inspect.getsource(thing), language="python")
 
 
