@@ -47,3 +47,28 @@ def test_activation_recorder_leaves_no_hook():
     assert not model.conv1._forward_hooks
     with pytest.raises(KeyError, match="no layer 'conv9'"):
         debug.ActivationRecorder(model, ["conv9"])
+
+
+def test_grad_report_tells_zero_from_missing_and_compares_norms():
+    model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Linear(2, 1))
+    with torch.no_grad():
+        model[0].weight.copy_(torch.tensor([[3.0, 0.0], [0.0, 4.0]]))
+        model[1].weight.zero_()  # so that nothing reaches the first layer
+    model(torch.tensor([[1.0, 1.0]])).sum().backward()
+    report = debug.grad_report(model).set_index("parameter")
+    assert report["problem"].to_dict() == {"0.weight": "all zero", "1.weight": "", "1.bias": ""}
+    assert report["shape"].tolist() == [(2, 2), (1, 2), (1,)]
+    assert report.loc["0.weight", "weight norm"] == 5
+    assert report.loc["1.weight", "grad norm"] == 5  # the outputs (3, 4) of the first layer
+    bias = report.loc["1.bias"]
+    assert bias["grad / weight"] == pytest.approx(1 / bias["weight norm"])
+
+
+def test_activation_recorder_keeps_every_layer_without_parts():
+    model = nn.Sequential(nn.Linear(3, 4), nn.Sequential(nn.ReLU(), nn.Linear(4, 1)))
+    x = torch.randn(5, 3)
+    with debug.ActivationRecorder(model) as seen:
+        y = model(x)
+    assert list(seen.outputs) == ["0", "1.0", "1.1"]
+    torch.testing.assert_close(seen.outputs["1.0"], model[0](x).relu())
+    torch.testing.assert_close(seen.outputs["1.1"], y)

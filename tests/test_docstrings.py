@@ -39,13 +39,8 @@ WITHOUT_EXAMPLE = {
     "helpers.timing.Roofline",
     "helpers.timing.Timing",
     "helpers.timing.format_record",
-    "helpers.train.EarlyStopping",
     "helpers.train.State",
-    "helpers.train.TensorBoard",
-    "helpers.train.evaluate",
     "helpers.train.load_checkpoint",
-    "helpers.train.lr_range_test",
-    "helpers.train.save_checkpoint",
 }
 
 

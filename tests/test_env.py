@@ -80,3 +80,20 @@ def test_importing_helpers_does_nothing():
 def test_environment_is_hermetic():
     assert os.environ["COURSE_DATA"] == "standin"
     assert env.is_hermetic()
+
+
+def test_deterministic_kernels_are_asked_for_only_when_wanted(monkeypatch):
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")  # so that it is put back
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    before = torch.are_deterministic_algorithms_enabled()
+    try:
+        env.seed_everything(0)
+        assert torch.are_deterministic_algorithms_enabled() == before
+        assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
+        env.seed_everything(0, deterministic=True)
+        assert torch.are_deterministic_algorithms_enabled()
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+        assert not torch.backends.cudnn.benchmark
+    finally:
+        torch.use_deterministic_algorithms(before)
