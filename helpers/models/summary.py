@@ -104,7 +104,7 @@ class _Table:
         cells.append(("total", "", "", f"{total:,}"))
         width = [max(len(row[column]) for row in cells) for column in range(4)]
         return "\n".join(
-            "  ".join(cell.ljust(w) for cell, w in zip(row[:3], width, strict=False))
+            "  ".join(cell.ljust(w) for cell, w in zip(row[:3], width[:3], strict=True))
             + f"  {row[3]:>{width[3]}}"
             for row in cells
         )
@@ -118,8 +118,8 @@ def summarize(model: nn.Module, example: Any) -> str:
 
     Args:
         model: the model; each part's mode is restored afterwards.
-        example: a batch on the model's device. A tuple holds several positional arguments, a
-            dictionary keyword arguments; anything else is the one argument.
+        example: a batch on the model's device, given as :func:`helpers.train.fit` gives inputs:
+            a tuple or list as several arguments, a dictionary as keyword arguments.
 
     Returns:
         One row for each layer without parts and for each module with parameters of its own, in
@@ -135,6 +135,8 @@ def summarize(model: nn.Module, example: Any) -> str:
         1      ReLU    (1, 2)                 0
         total                                 8
     """
+    from helpers.train.batch import forward  # here, since helpers.train imports the models
+
     table = _Table()
     handles = []
     for name, module in model.named_modules():
@@ -144,12 +146,7 @@ def summarize(model: nn.Module, example: Any) -> str:
         # Not inference_mode: parameters of lazy layers, and tensors that a model keeps for later
         # calls, would be inference tensors and could not be trained with.
         with evaluating(model), torch.no_grad():
-            if type(example) is tuple:
-                model(*example)
-            elif isinstance(example, dict):
-                model(**example)
-            else:
-                model(example)
+            forward(model, example)
     finally:
         for handle in handles:
             handle.remove()
