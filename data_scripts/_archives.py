@@ -16,6 +16,7 @@ from ._core import DataError
 DAMAGED = (
     OSError,
     EOFError,
+    ValueError,  # names that are no text
     NotImplementedError,  # a compression that zipfile does not know
     lzma.LZMAError,
     tarfile.TarError,

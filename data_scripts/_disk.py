@@ -53,18 +53,17 @@ class Progress:
 
     Args:
         name: name of the data set.
-        total: bytes to come.
         folder: gets a file whose time of change is the sign of life.
     """
 
-    def __init__(self, name: str, total: int, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path) -> None:
         from tqdm import tqdm
 
         self.alive = folder / ALIVE
         self.next_beat = 0.0
         self.bar: Any = tqdm(
             desc=name,
-            total=total,
+            total=0,
             unit="B",
             unit_scale=True,
             delay=BAR_SECONDS,
@@ -76,6 +75,10 @@ class Progress:
     def update(self, count: int) -> None:
         """Tell that `count` further bytes are done."""
         self.bar.update(count)
+        self.beat(count)
+
+    def beat(self, count: int) -> None:
+        """Give a sign of life, without progress that a bar would show."""
         now = time.monotonic()
         if now >= self.next_beat:
             self.next_beat = now + BEAT_SECONDS
@@ -149,7 +152,8 @@ class Output:
         with writing(self.what):
             self.stream.flush()
 
-    def sync(self) -> None:
+    def finish(self) -> None:
+        """Have everything on the disk: some file systems tell only now that it is full."""
         self.flush()
         with writing(self.what):
             try:
@@ -157,6 +161,7 @@ class Output:
             except OSError as error:
                 if error.errno not in _NO_SYNC:  # some network folders know no fsync
                     raise
+            self.stream.close()
 
     def __enter__(self) -> Output:
         return self
@@ -213,7 +218,7 @@ def install(file: File, what: str, stream: IO[bytes], final: Path, progress: Pro
                 raise Corrupt(mismatch("damaged gzip file", file, target.digest)) from error
             if target.digest != file.sha256:
                 raise Corrupt(mismatch("", file, target.digest))
-            target.sync()
+            target.finish()
     except Corrupt:
         with suppress(OSError):
             part.unlink()
@@ -236,12 +241,13 @@ def _unpacked(stream: IO[bytes], file: File) -> IO[bytes]:
     return stream
 
 
-def link(target: Path, final: Path) -> bool:
-    """Use a file where it lies: make `final` a link to it, if the file system can."""
+def link(file: File, target: Path, final: Path) -> bool:
+    """Use a verified file where it lies: make `final` a link to it, if the file system can."""
     part = part_of(final)
     try:
         part.symlink_to(target.resolve())
         os.replace(part, final)
+        _seen[final] = (file.sha256, _state(final))
     except (OSError, NotImplementedError):
         return False
     return True

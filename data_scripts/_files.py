@@ -61,10 +61,16 @@ def ensure(dataset: DataSet, *, probe: bool = False, network: Network | None = N
 
 
 def check(dataset: DataSet) -> Iterator[tuple[File, str | None]]:
-    """SHA-256 of each cached file of a data set, None for a file that is not cached."""
+    """SHA-256 of each cached file of a data set, None for a file that is not cached.
+
+    For a file that cannot be read it is the reason.
+    """
     for file in dataset.files:
         path = data_root() / dataset.name / file.name
-        yield file, _disk.sha256_of(path) if path.is_file() else None
+        try:
+            yield file, _disk.sha256_of(path) if os.path.isfile(path) else None
+        except OSError as error:
+            yield file, f"nothing ({error.strerror})"
 
 
 def cached(dataset: DataSet) -> bool:
@@ -105,10 +111,11 @@ def _has_size(path: Path, size: int | None) -> bool:
 
 def _collect(dataset: DataSet, folder: Path, probe: bool, network: Network | None) -> str:
     """Get what the cache lacks; the caller holds the lock."""
-    missing = [file for file in dataset.files if not verified(folder / file.name, file)]
-    if not missing:
-        return "cache"
-    with Progress(dataset.name, sum(file.size for file in missing), folder) as progress:
+    with Progress(dataset.name, folder) as progress:
+        missing = [f for f in dataset.files if not verified(folder / f.name, f, progress.beat)]
+        if not missing:
+            return "cache"
+        progress.expect(sum(file.size for file in missing))
         job = _Job(dataset, folder, missing, progress)
         job.remove_wrong_files()
         job.use_mirror()
@@ -179,7 +186,7 @@ class _Job:
         final = self.folder / file.name
         as_it_is = file.unpack is None and verified(path, file, self.progress.update)
         try:
-            if as_it_is and _disk.link(path, final):
+            if as_it_is and _disk.link(file, path, final):
                 del self.missing[file.name]
                 return
             with path.open("rb") as stream:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import io
 import os
@@ -27,6 +28,7 @@ from data_scripts import (
     File,
     StandIn,
     _core,
+    _disk,
     _files,
     load,
     sets,
@@ -609,6 +611,19 @@ def test_fetch_list_and_verify(
     assert "fetch small" in error
     assert main(["fetch", "small"]) == 0
     assert main(["verify"]) == 0
+
+
+def test_verify_names_a_file_that_must_not_be_read(
+    mirrored: bytes, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    assert main(["fetch", "small"]) == 0
+    monkeypatch.setattr(_disk, "sha256_of", refuse)
+    assert main(["verify"]) == 1
+    assert "small/small.bin: expected SHA-256" in (error := capsys.readouterr().err)
+    assert "got nothing (Permission denied)" in error
 
 
 def test_fetch_all_goes_on_after_a_failure(

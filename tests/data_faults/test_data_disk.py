@@ -296,7 +296,8 @@ def test_progress_is_for_who_watches(
     monkeypatch.setattr(sys, "stderr", stderr)
     monkeypatch.setenv("COURSE_PROGRESS", setting)
     monkeypatch.setattr(_disk, "BAR_SECONDS", 0)
-    with _disk.Progress("toy", 1000, tmp_path) as progress:
+    with _disk.Progress("toy", tmp_path) as progress:
+        progress.expect(1000)
         progress.update(500)
         progress.bar.refresh()
     assert ("toy: " in stderr.getvalue()) == shown
@@ -306,7 +307,8 @@ def test_progress_is_for_who_watches(
 def test_failed_attempt_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", Terminal())
     monkeypatch.setenv("COURSE_PROGRESS", "1")
-    with _disk.Progress("toy", 1000, tmp_path) as progress:
+    with _disk.Progress("toy", tmp_path) as progress:
+        progress.expect(1000)
         progress.update(100)
         with suppress(ValueError), progress.attempt():
             progress.update(500)

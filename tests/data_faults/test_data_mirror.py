@@ -17,7 +17,7 @@ import pytest
 from host import CONTENT, SHA, WRONG, Make, Server, body, fails, folder, status, succeeds
 
 import data_scripts
-from data_scripts import REGISTRY, Archive, DataError, _archives, _files
+from data_scripts import REGISTRY, Archive, DataError, _archives, _disk
 from data_scripts.sets import california_housing
 
 
@@ -46,8 +46,7 @@ def test_mirror_is_used_in_place(
     path = fill_mirror(tmp_path, monkeypatch, CONTENT)
     succeeds("mirror")
     assert (folder() / "0.bin").samefile(path)
-    succeeds("cache")
-    _files.forget()
+    monkeypatch.setattr(_disk, "sha256_of", None)  # the file was hashed where it lies
     succeeds("cache")
 
 
@@ -292,6 +291,15 @@ def test_archive_member_that_is_too_large(tmp_path: Path, kind: str) -> None:
     assert _archives.read_member(archive, "big") == bytes(100)
     with pytest.raises(DataError, match="at most 99 bytes"):
         _archives.read_member(archive, "big", limit=99)
+
+
+def test_name_that_is_no_text(
+    server: Server, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = make_archive(tmp_path / "toys.zip", {"é": b"", "toys-1/a": CONTENT})
+    archive.write_bytes(archive.read_bytes().replace("é".encode(), b"\xff\xff"))
+    official(make, server, monkeypatch, archive)
+    fails("127.0.0.1: damaged archive (UnicodeDecodeError)")
 
 
 def test_links_and_secrets_of_archives_are_passed_over(tmp_path: Path) -> None:
