@@ -18,6 +18,7 @@ from host import (
     CONTENT,
     SHA,
     WRONG,
+    Handler,
     Make,
     Server,
     body,
@@ -101,6 +102,23 @@ def test_server_error_for_good(server: Server, make: Make) -> None:
     server.answers = [status(503)]
     fails("answered 503")
     assert len(server.paths) == _network.ATTEMPTS
+
+
+def test_host_that_asks_for_an_hour_is_not_waited_for(
+    server: Server, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(handler: Handler) -> None:
+        handler.send_response(503)
+        handler.send_header("Retry-After", "3600")
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    pauses: list[float] = []
+    make()
+    server.answers = [busy, body(CONTENT)]
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    succeeds()
+    assert sum(pauses) < 10
 
 
 def test_stall(server: Server, make: Make) -> None:
