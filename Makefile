@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= $(shell $(PYTHON) -c "import os; print(os.cpu_count() or 1)")
 
-.PHONY: help setup book test unit notebooks outputs record bench lock lint clean
+.PHONY: help setup book test unit notebooks outputs record bench address lock lint clean
 
 help:
 	@echo "make setup      the environment in $(VENV), exact versions of requirements.lock"
@@ -62,6 +62,9 @@ bench: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[bench]"
 	$(BIN)/python -m helpers.timing --suite all --json helpers/recorded/bench_$$($(BIN)/python -c "from helpers import env; print(env.pick_device().type)").json
 	$(BIN)/python tools/bench_loop.py --json helpers/recorded/loop_cpu.json
+
+address:
+	$(PYTHON) tools/address.py $(URL)
 
 lock:
 	uv pip compile --universal --quiet --no-header --no-annotate --python-version 3.11 \
