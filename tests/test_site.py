@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUT = ROOT / "_build" / "test"
+built_from = runpy.run_path(str(ROOT / "tools" / "address.py"))["built_from"]
 PHONE: ViewportSize = {"width": 390, "height": 844}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
@@ -214,12 +216,12 @@ def test_page_is_sound(name: str, visit: Visit, base: str) -> None:
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_chapter_has_its_buttons(name: str, visit: Visit, base: str) -> None:
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
-    repository = config["repository"]
+    address, tag = built_from(ROOT)
     page = visit.open(f"{base}/{name}.html")
     colab = page.locator('a[href^="https://colab.research.google.com"]').first
-    path = urlsplit(repository["url"]).path
+    place = f"{urlsplit(address).path}/blob/{tag or config['repository']['branch']}"
     assert colab.get_attribute("href") == (
-        f"https://colab.research.google.com/github{path}/blob/{repository['branch']}/{name}.ipynb"
+        f"https://colab.research.google.com/github{place}/{name}.ipynb"
     )
     download = page.locator("a.btn-download-source-button").first.get_attribute("href")
     assert download is not None

@@ -23,6 +23,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
+import joblib
 import nbformat
 import yaml
 from jupyter_cache import get_cache
@@ -54,7 +55,7 @@ def jobs() -> int:
     """Return how many notebooks may run at the same time."""
     value = os.environ.get("COURSE_JOBS", "")
     if not value:
-        return os.cpu_count() or 1
+        return joblib.cpu_count()  # knows the limits of a container
     if not value.isdigit() or int(value) < 1:
         raise SystemExit(f"COURSE_JOBS={value!r} is not a number of jobs; use 1, 2, 3 …")
     return int(value)
@@ -183,7 +184,7 @@ def execute_stale(paths: list[Path], cache: JupyterCacheBase, timeout: int) -> l
             overwrite=True,
         )
 
-    cores = os.cpu_count() or 1
+    cores = joblib.cpu_count()
     for group, width in ((stale, min(jobs(), len(stale))), (alone, 1)):
         if not group:
             continue
