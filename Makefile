@@ -14,7 +14,7 @@ help:
 	@echo "make test       every test: lint, types, units, notebooks, site"
 	@echo "make unit       the quick part of the tests"
 	@echo "make outputs    execute the notebooks in the hermetic mode and store their outputs"
-	@echo "make record     measure with official data and write book/results"
+	@echo "make record     measure with official data and write helpers/recorded"
 	@echo "make bench      timings of this machine, and the loop beside other libraries"
 	@echo "make clean      remove what was built"
 
@@ -60,8 +60,8 @@ record: setup
 
 bench: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[bench]"
-	$(BIN)/python -m helpers.timing --suite all --json book/results/bench_$$($(BIN)/python -c "from helpers import env; print(env.pick_device().type)").json
-	$(BIN)/python tools/bench_loop.py --json book/results/loop_cpu.json
+	$(BIN)/python -m helpers.timing --suite all --json helpers/recorded/bench_$$($(BIN)/python -c "from helpers import env; print(env.pick_device().type)").json
+	$(BIN)/python tools/bench_loop.py --json helpers/recorded/loop_cpu.json
 
 lock:
 	uv pip compile --universal --quiet --no-header --no-annotate --python-version 3.11 \

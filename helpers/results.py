@@ -1,7 +1,8 @@
 """Recorded results: what a source reports beside what we measured.
 
-A run with ``COURSE_DATA=official`` writes to ``book/results/<notebook>.json``; every other run
-reads. The replication page of the book is made from these files, so no number is typed by hand.
+A run with ``COURSE_DATA=official`` writes to ``helpers/recorded/<notebook>.json``; every other run
+reads. The files are part of the package, so that the tables show wherever it is installed. The
+replication page of the book is made from them too: no number is typed by hand.
 """
 
 from __future__ import annotations
@@ -28,10 +29,9 @@ class _Source(Protocol):
     tier: str
 
 
-def folder() -> Path | None:
-    """Return ``book/results`` of the checkout, or None where only the package is installed."""
-    root = env.checkout_root()
-    return root / "book" / "results" if root else None
+def folder() -> Path:
+    """Return the folder of the recorded results, ``helpers/recorded`` of the package."""
+    return Path(__file__).resolve().parent / "recorded"
 
 
 def _commit(root: Path) -> str:
@@ -75,7 +75,9 @@ def record(
     band: float | None = None,
     reason: str = "",
 ) -> None:
-    """Record a measurement beside the source's number. Writes only when COURSE_DATA=official.
+    """Record a measurement beside the source's number.
+
+    Writes only when COURSE_DATA=official, and only in a checkout.
 
     Args:
         item: the ledger id of the result, e.g. ``"K7.r2"``.
@@ -117,8 +119,8 @@ def record(
 
 def _write(run: env.Run, **fields: Any) -> None:
     """Put an entry into the notebook's file, in place of an earlier one with the same key."""
-    target = folder()
-    if run.data_mode != "official" or target is None:
+    root = env.checkout_root()
+    if run.data_mode != "official" or root is None:  # an installed package is left as it is
         return
     report = env.report()
     on_gpu = run.device.type == "cuda"
@@ -128,13 +130,12 @@ def _write(run: env.Run, **fields: Any) -> None:
         "hardware": report["accelerator"] if on_gpu else report["cpu"],
         "versions": {name: report[name] for name in ("python", "torch", "CUDA")},
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "commit": _commit(target.parents[1]),
+        "commit": _commit(root),
     }
-    path = target / f"{run.name}.json"
+    path = folder() / f"{run.name}.json"
     old = json.loads(path.read_text(encoding="utf-8"))["records"] if path.is_file() else []
     kept = [e for e in old if any(e[k] != entry[k] for k in KEY)]
     records = sorted([*kept, entry], key=lambda e: tuple(str(e[k]) for k in KEY))
-    target.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
     text = json.dumps({"records": records}, indent=1, ensure_ascii=False) + "\n"
     temporary.write_text(text, encoding="utf-8")
@@ -187,11 +188,8 @@ def not_measurable(
 
 def load(item: str | None = None) -> list[dict[str, Any]]:
     """Return the recorded entries of one item, or all of them."""
-    target = folder()
-    if target is None:
-        return []
     entries: list[dict[str, Any]] = []
-    for path in sorted(target.glob("[0-9]*.json")):
+    for path in sorted(folder().glob("[0-9]*.json")):
         entries += json.loads(path.read_text(encoding="utf-8"))["records"]
     return [e for e in entries if item in (None, e["item"])]
 

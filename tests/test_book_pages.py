@@ -87,7 +87,12 @@ def test_repository_address_is_only_in_the_configuration() -> None:
 def tree(tmp_path: Path) -> Path:
     """A small repository."""
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\ndependencies = ["numpy>=1"]\n')
-    for name in ("helpers/a.py", "data_scripts/b.py", "book/results/01.json", "requirements.lock"):
+    for name in (
+        "helpers/a.py",
+        "data_scripts/b.py",
+        "helpers/recorded/01.json",
+        "requirements.lock",
+    ):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("1")
@@ -101,7 +106,7 @@ def tree(tmp_path: Path) -> Path:
         "helpers/models/new.py",
         "data_scripts/b.py",
         "requirements.lock",
-        "book/results/01.json",
+        "helpers/recorded/01.json",
     ],
 )
 def test_key_follows_the_files_that_notebooks_use(tree: Path, changed: str) -> None:
@@ -135,7 +140,7 @@ def test_key_ignores_compiled_files_and_what_an_official_run_writes(tree: Path) 
     (tree / "helpers" / "__pycache__").mkdir()
     (tree / "helpers" / "__pycache__" / "a.pyc").write_text("x")
     assert course.execution_key(tree, {}) == before[0]
-    (tree / "book" / "results" / "01.json").write_text("2")
+    (tree / "helpers" / "recorded" / "01.json").write_text("2")
     assert course.execution_key(tree, official) == before[1]
 
 

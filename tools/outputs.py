@@ -7,7 +7,7 @@
 
 The stored outputs in git are those of the regression run: quick profile, stand-in data, CPU.
 With ``--record`` the profile is that of COURSE_PROFILE, the data is official, and the only thing
-written is book/results/*.json, by the notebooks themselves.
+written is helpers/recorded/*.json, by the notebooks themselves.
 """
 
 from __future__ import annotations

@@ -105,18 +105,18 @@ def _installed(root: Path) -> list[str]:
 def execution_key(root: Path, environ: Mapping[str, str] = os.environ) -> str:
     """Return a hash of all that decides a notebook's outputs, apart from its own cells.
 
-    That is ``helpers/``, ``data_scripts/``, the lock file, the ledger and the recorded results
-    (which notebooks print), Python, the packages of pyproject.toml, the COURSE_* variables and
+    That is ``helpers/`` with the recorded results (which notebooks print), ``data_scripts/``, the
+    lock file, the ledger, Python, the packages of pyproject.toml, the COURSE_* variables and
     whether there is an NVIDIA driver.
     """
     digest = hashlib.sha256()
     for folder in ("helpers", "data_scripts"):
-        _digest_files(digest, root, (root / folder).rglob("*"))
-    single = [root / "requirements.lock", root / "book" / "ledger.tsv"]
-    # An official run writes results itself: counting them would make its own cache stale.
-    if environ.get("COURSE_DATA") != "official":
-        single += (root / "book" / "results").glob("*.json")
-    _digest_files(digest, root, single)
+        found = (root / folder).rglob("*")
+        # An official run writes results itself: counting them would make its own cache stale.
+        if environ.get("COURSE_DATA") == "official":
+            found = (path for path in found if path.parent.name != "recorded")
+        _digest_files(digest, root, found)
+    _digest_files(digest, root, [root / "requirements.lock", root / "book" / "ledger.tsv"])
     settings = [
         f"{name}={value}"
         for name, value in sorted(environ.items())
@@ -403,7 +403,7 @@ def corrections_page(course: Course) -> str:
 
 
 def read_records(folder: Path) -> list[dict[str, Any]]:
-    """Read the recorded results, ``book/results/<notebook>.json``."""
+    """Read the recorded results, ``helpers/recorded/<notebook>.json``."""
     records: list[dict[str, Any]] = []
     for path in sorted(folder.glob("[0-9]*.json")):
         try:
@@ -490,7 +490,7 @@ def rate_text(value: float, unit: str) -> str:
 
 
 def loop_tables(content: Mapping[str, Any]) -> str:
-    """Return the comparison of training loops, ``book/results/loop_cpu.json``."""
+    """Return the comparison of training loops, ``helpers/recorded/loop_cpu.json``."""
     text = [
         "## The training loop beside others\n",
         "Cost of one training step on the CPU, one thread, and its ratio to a hand-written loop. "
@@ -521,7 +521,7 @@ def loop_tables(content: Mapping[str, Any]) -> str:
 def benchmarks_page(
     files: Mapping[str, Mapping[str, Any]], loop: Mapping[str, Any] | None = None
 ) -> str:
-    """Return the tables of ``book/results/bench_*.json``, and of the loop comparison."""
+    """Return the tables of ``helpers/recorded/bench_*.json``, and of the loop comparison."""
     text = [
         "# Benchmarks\n",
         "Times of the same work on each machine that ran the timing suite. A time is the median "
@@ -531,7 +531,7 @@ def benchmarks_page(
     if not files:
         text.append(
             "No benchmark has been recorded yet. To record one, run "
-            "`python -m helpers.timing --suite all --json book/results/bench_NAME.json` "
+            "`python -m helpers.timing --suite all --json helpers/recorded/bench_NAME.json` "
             "and build the book again.\n"
         )
     header = [
@@ -756,7 +756,7 @@ def generate(root: Path, folder: Path) -> list[str]:
         The names of the pages whose text changed.
     """
     course = load_course(root)
-    results = root / "book" / "results"
+    results = root / "helpers" / "recorded"
     benches = {
         path.stem.removeprefix("bench_"): json.loads(path.read_text(encoding="utf-8"))
         for path in sorted(results.glob("bench_*.json"))
