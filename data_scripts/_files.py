@@ -94,8 +94,35 @@ def check(dataset: DataSet) -> Iterator[tuple[File, str | None]]:
 
 def cached(dataset: DataSet) -> bool:
     """Whether all files are cached with the right size (fast: contents are not read)."""
-    paths = [(data_root() / dataset.name / file.name, file.size) for file in dataset.files]
-    return all(path.is_file() and path.stat().st_size == size for path, size in paths)
+    folder = data_root() / dataset.name
+    return all(_has_size(folder / file.name, file.size) for file in dataset.files)
+
+
+def mirrored(dataset: DataSet) -> bool:
+    """Whether the mirror has what the cache lacks (fast: contents are not read).
+
+    Raises:
+        DataError: the mirror is no folder.
+    """
+    root = mirror_root()
+    if root is None:
+        return False
+    if dataset.archive and (root / dataset.archive).is_file():
+        return True
+    folder = data_root() / dataset.name
+    return all(
+        _has_size(folder / file.name, file.size)
+        or _has_size(root / file.mirror, None if file.unpack else file.size)
+        for file in dataset.files
+    )
+
+
+def _has_size(path: Path, size: int | None) -> bool:
+    """Whether a file of that size is there; None takes any size."""
+    try:
+        return path.is_file() and size in (None, path.stat().st_size)
+    except OSError:
+        return False
 
 
 def read_member(archive: Path, member: str, limit: int = 1 << 28) -> bytes:

@@ -448,6 +448,73 @@ def test_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert data_scripts.data_root() == tmp_path / "other"
 
 
+# What a data set would be now
+
+
+def test_tiers_follow_cache_mirror_and_mode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(
+        REGISTRY,
+        "tiny",
+        data_scripts.DataSet(
+            "tiny",
+            "t",
+            "h",
+            "l",
+            "c",
+            lambda folder: {},
+            (
+                File("a.txt", (), "0" * 64, 9, "plain/a.txt"),
+                File("b.txt", (), "0" * 64, 9, "packed/b.gz", "gz"),
+            ),
+            standin=StandIn(lambda seed: {}, "", ""),
+        ),
+    )
+
+    def tier() -> str:
+        return data_scripts.tiers(["tiny"])["tiny"]
+
+    cache, mirror = tmp_path / "cache" / "tiny", tmp_path / "mirror"
+    assert tier() == "stand-in"
+    for name in ("plain/a.txt", "packed/b.gz"):
+        (mirror / name).parent.mkdir(parents=True)
+        (mirror / name).write_bytes(b"cut off")
+    monkeypatch.setenv("COURSE_DATA_MIRROR", str(mirror))
+    assert tier() == "stand-in"
+    (mirror / "plain/a.txt").write_bytes(b"real data")
+    assert tier() == "mirror"
+    cache.mkdir(parents=True)
+    (cache / "a.txt").write_bytes(b"real data")
+    (mirror / "plain/a.txt").unlink()
+    assert tier() == "mirror"
+    (cache / "b.txt").write_bytes(b"real data")
+    assert tier() == "cached"
+    (cache / "b.txt").write_bytes(b"cut")
+    monkeypatch.delenv("COURSE_DATA_MIRROR")
+    assert tier() == "stand-in"
+    (cache / "b.txt").write_bytes(b"real data")
+    monkeypatch.setenv("COURSE_DATA", "standin")
+    monkeypatch.setenv("COURSE_DATA_MIRROR", "no-such-folder")
+    assert tier() == "stand-in"
+
+
+def test_tiers_know_every_set_and_read_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: object, **__: object) -> None:
+        raise AssertionError("tiers must not read a file")
+
+    monkeypatch.setattr(Path, "open", forbidden)
+    tiers = data_scripts.tiers()
+    assert list(tiers) == list(REGISTRY)
+    assert {name for name, tier in tiers.items() if tier == "stand-in"} == set(WITH_FILES)
+    assert {tier for name, tier in tiers.items() if name not in WITH_FILES} == {"generated"}
+    with pytest.raises(DataError, match=r"mnits: unknown data set"):
+        data_scripts.tiers(["mnits"])
+    monkeypatch.setenv("COURSE_DATA_MIRROR", "no-such-folder")
+    with pytest.raises(DataError, match="is not a folder"):
+        data_scripts.tiers()
+
+
 # The command line
 
 
