@@ -1,8 +1,8 @@
 """The finished site, page by page in headless Chromium.
 
-tools/build_book.py builds the site first, in the mode of the tests and into a folder of its own,
-so that it does not replace the book of `make book`. To check a finished site instead, the one to
-be published for example: ``COURSE_SITE=_build/html pytest tests/test_site.py``.
+tools/build_book.py builds the site first, from the outputs that the notebooks store, and into a
+folder of its own, so that it does not replace the book of `make book`. To check a finished site
+instead, the one to be published for example: ``COURSE_SITE=_build/html pytest tests/test_site.py``.
 """
 
 from __future__ import annotations
@@ -63,8 +63,9 @@ def site() -> Path:
     OUTPUT.mkdir(parents=True, exist_ok=True)
     with FileLock(mark.with_suffix(".lock")):
         if not mark.is_file() or mark.read_text(encoding="utf-8") != run:
+            command = [sys.executable, str(ROOT / "tools" / "build_book.py")]
             done = subprocess.run(
-                [sys.executable, str(ROOT / "tools" / "build_book.py"), "--output", str(OUTPUT)],
+                [*command, "--stored", "--output", str(OUTPUT)],
                 capture_output=True,
                 text=True,
                 check=False,
