@@ -6,13 +6,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= $(shell $(PYTHON) -c "import os; print(os.cpu_count() or 1)")
 
-.PHONY: help setup book test unit notebooks outputs record bench lock lint clean
+.PHONY: help setup book test unit notebooks test-gpu outputs record bench lock lint clean
 
 help:
 	@echo "make setup      the environment in $(VENV), exact versions of requirements.lock"
 	@echo "make book       execute all notebooks and build the site"
 	@echo "make test       every test: lint, types, units, notebooks, site"
 	@echo "make unit       the quick part of the tests"
+	@echo "make test-gpu   the tests that need a CUDA device"
 	@echo "make outputs    execute the notebooks in the hermetic mode and store their outputs"
 	@echo "make record     measure with official data and write helpers/recorded"
 	@echo "make bench      timings of this machine, and the loop beside other libraries"
@@ -51,6 +52,10 @@ notebooks: setup
 test: lint notebooks
 	$(BIN)/python tools/browser.py
 	$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal
+
+# conftest.py hides the GPU from all other tests.
+test-gpu: setup
+	CUDA_VISIBLE_DEVICES=$${CUDA_VISIBLE_DEVICES:-0} $(BIN)/python -m pytest -q -m gpu
 
 outputs: setup
 	$(BIN)/python tools/outputs.py --jobs $(JOBS)

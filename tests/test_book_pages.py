@@ -76,7 +76,7 @@ def test_plan_has_32_numbered_chapters_and_every_source_chapter() -> None:
 def test_repository_address_is_only_in_the_configuration() -> None:
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     address = config["repository"]["url"].removeprefix("https://")
-    found = [*ROOT.glob("book/*.md"), *ROOT.glob("book/_*/*.*"), ROOT / "_toc.yml"]
+    found = [*ROOT.glob("book/*.md"), *ROOT.glob("book/_*/**/*.*"), ROOT / "_toc.yml"]
     assert [p.name for p in found if address.encode() in p.read_bytes()] == []
 
 

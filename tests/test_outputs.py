@@ -11,11 +11,12 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
+from jupyter_cache import get_cache
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
 
+from tools import build_book, outputs
 from tools import notebook as runner
-from tools import outputs
 from tools.hermetic import HERMETIC
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -96,7 +97,8 @@ def test_settings_of_the_kernel(tmp_path, monkeypatch, record):
 
     monkeypatch.setattr(runner, "execute", execute)
     before = path.read_bytes()
-    fine, line = outputs.run(path, check=False, record=record)
+    cache = get_cache(tmp_path / "cache") if record else None
+    fine, line = outputs.run(path, check=False, cache=cache)
     assert fine
     assert seen["MPLBACKEND"] == "module://matplotlib_inline.backend_inline"
     assert seen["SOMETHING"] == "own"
@@ -106,6 +108,7 @@ def test_settings_of_the_kernel(tmp_path, monkeypatch, record):
         assert seen["timeout"] > outputs.TIMEOUT
         assert "results recorded" in line
         assert path.read_bytes() == before, "a recording run leaves the notebook alone"
+        assert build_book.is_cached(cache, nbformat.read(path, as_version=4)), "the book shows it"
     else:
         assert {name: seen[name] for name in HERMETIC} == HERMETIC
 

@@ -80,6 +80,13 @@ def is_cached(cache: JupyterCacheBase, notebook: nbformat.NotebookNode) -> bool:
     return True
 
 
+def keep(cache: JupyterCacheBase, outcome: Outcome) -> None:
+    """Put an executed notebook into the cache."""
+    data = {"execution_seconds": outcome.seconds}
+    bundle = CacheBundleIn(outcome.notebook, str(outcome.path), data=data)
+    cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+
+
 def report_stderr(outcome: Outcome) -> None:
     """Name the cells that wrote to stderr: the pages do not show it."""
     for index, cell in enumerate(outcome.notebook.cells):
@@ -122,13 +129,7 @@ def execute_stale(paths: list[Path], cache: JupyterCacheBase, timeout: int) -> l
             return
         print(name, flush=True)
         report_stderr(outcome)
-        cache.cache_notebook_bundle(
-            CacheBundleIn(
-                outcome.notebook, str(outcome.path), data={"execution_seconds": outcome.seconds}
-            ),
-            check_validity=False,
-            overwrite=True,
-        )
+        keep(cache, outcome)
 
     cores = cpu_count()
     for group, width in ((stale, min(jobs(), len(stale))), (alone, 1)):

@@ -5,8 +5,9 @@
     python tools/outputs.py --record                              # measure with official data
 
 The stored outputs in git are those of the regression run: quick profile, stand-in data, CPU.
-With ``--record`` the profile is that of COURSE_PROFILE, the data is official, and the only thing
-written is helpers/recorded/*.json, by the notebooks themselves.
+With ``--record`` the profile is that of COURSE_PROFILE, the data is official, and the notebooks
+themselves write helpers/recorded/*.json; their files stay as they are. The executed notebooks go
+into the book's cache: a `make book` with the same settings shows this run and executes nothing.
 """
 
 from __future__ import annotations
@@ -15,22 +16,30 @@ import argparse
 import base64
 import hashlib
 import io
+import os
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
+from jupyter_cache import get_cache
+from jupyter_cache.cache.main import JupyterCacheBase
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "book" / "_ext")]
 
-from helpers import files  # noqa: E402 - the line above lets a bare checkout find it
+import course  # noqa: E402 - it lies in a folder that the line above adds
+
+from helpers import files  # noqa: E402
+from tools import build_book  # noqa: E402
 from tools import notebook as runner  # noqa: E402
 from tools.hermetic import HERMETIC  # noqa: E402
 
 RECORD = {"COURSE_DATA": "official", "COURSE_PROGRESS": "0"}
 TIMEOUT = 600
+CACHE_LOCK = threading.Lock()  # it writes its folder in several steps
 
 
 def normalise(notebook: nbformat.NotebookNode) -> None:
@@ -94,8 +103,15 @@ def signature(notebook: nbformat.NotebookNode) -> list[str]:
     return texts
 
 
-def run(path: Path, *, check: bool, record: bool) -> tuple[bool, str]:
-    """Execute one notebook; return whether all is well, and a line about it."""
+def run(path: Path, *, check: bool, cache: JupyterCacheBase | None = None) -> tuple[bool, str]:
+    """Execute one notebook; return whether all is well, and a line about it.
+
+    Args:
+        path: the notebook.
+        check: compare its outputs with the stored ones instead of storing them.
+        cache: the book's cache for a run that records; it gets the executed notebook.
+    """
+    record = cache is not None
     try:
         notebook = runner.read(path)
     except SystemExit as error:  # the others go on
@@ -111,7 +127,9 @@ def run(path: Path, *, check: bool, record: bool) -> tuple[bool, str]:
     if outcome.error:
         return False, f"{path.name}: FAILED in {outcome.error}"
     line = f"{path.name}: {outcome.seconds:.1f} s"
-    if record:
+    if cache is not None:
+        with CACHE_LOCK:
+            build_book.keep(cache, outcome)
         return True, f"{line}, results recorded"
     same = signature(notebook) == before
     if check:
@@ -132,11 +150,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=1, help="notebooks executed at the same time")
     options = parser.parse_args(arguments)
     paths = options.notebooks or sorted((ROOT / "notebooks").glob("*.ipynb"))
+    cache = get_cache(course.cache_path(ROOT, os.environ | RECORD)) if options.record else None
     good = True
     with ThreadPoolExecutor(options.jobs) as pool:
-        jobs = [
-            pool.submit(run, path, check=options.check, record=options.record) for path in paths
-        ]
+        jobs = [pool.submit(run, path, check=options.check, cache=cache) for path in paths]
         for job in jobs:
             fine, line = job.result()
             good = good and fine

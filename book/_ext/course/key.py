@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 import data_scripts
 
 # Variables that change how a build runs but not what it computes.
-NOT_IN_KEY = {"COURSE_JOBS", "COURSE_SITE", "COURSE_STORED"}
+NOT_IN_KEY = {"COURSE_JOBS", "COURSE_PROGRESS", "COURSE_SITE", "COURSE_STORED"}
 
 
 def _digest_files(digest: Any, root: Path, paths: Iterable[Path]) -> None:
