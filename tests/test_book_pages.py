@@ -426,14 +426,14 @@ def test_notebooks_are_executed_once_in_their_own_folder(
         "import sys\nprint('careful', file=sys.stderr)",
         course={"alone": 1},
     )
-    assert build_book.execute_stale([first, second], store, timeout=60) == []
+    assert build_book.execute_stale([first, second], store, timeout=600) == []
     assert (tmp_path / "made").is_file()
     printed = capsys.readouterr().out
     assert "2 notebooks, 2 to execute" in printed
     assert "note: 02_b, cell 0 wrote to stderr: careful" in printed
     _, merged = store.merge_match_into_notebook(nbformat.read(first, 4))
     assert merged.cells[1].outputs[0].data["text/plain"] == "2"
-    assert build_book.execute_stale([first, second], store, timeout=60) == []
+    assert build_book.execute_stale([first, second], store, timeout=600) == []
     assert "2 notebooks, 0 to execute" in capsys.readouterr().out
 
 

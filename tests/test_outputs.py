@@ -15,7 +15,7 @@ from jupyter_cache import get_cache
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
 
-from tools import build_book, outputs
+from tools import browser, build_book, outputs
 from tools import notebook as runner
 from tools.hermetic import HERMETIC
 
@@ -198,3 +198,22 @@ def test_a_kernel_draws_into_the_notebook_and_finds_this_checkout(monkeypatch):
     assert found["PYTHONPATH"].split(os.pathsep) == [str(ROOT), "elsewhere"]
     assert found["COURSE_DATA"] == "standin"
     assert runner.environment(MPLBACKEND="agg")["MPLBACKEND"] == "agg"
+
+
+# -- a browser for the site test -----------------------------------------------------------------
+
+
+def test_a_command_that_does_not_start_is_no_browser(tmp_path, monkeypatch):
+    def command(name, text):
+        path = tmp_path / name
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+        return str(path)
+
+    stub = command("stub", "echo install the snap; exit 1")  # Ubuntu's chromium-browser
+    real = command("real", "echo Chromium 141")
+    found = [stub, str(tmp_path / "absent"), real]
+    monkeypatch.setattr(browser, "candidates", lambda: iter(found))
+    assert browser.find() == real
+    found.pop()
+    assert browser.find() is None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -23,12 +22,25 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 from filelock import FileLock
-from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
+
+from tools.browser import find
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUT = ROOT / "_build" / "test"
 PHONE: ViewportSize = {"width": 390, "height": 844}
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+# Milliseconds for any one step: no test may fail because the machine is busy.
+PATIENCE = 300_000
+# No GPU, no sandbox (as root), nothing in a container's small /dev/shm, no calls of its own.
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--no-first-run",
+)
 
 
 def toc_files() -> list[str]:
@@ -94,22 +106,25 @@ def base(site: Path) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Start the browser of this machine."""
+    path = find()
+    if path is None:
+        pytest.fail(
+            "the site tests need Chromium or Chrome; install it with your package manager "
+            "(apt install chromium) or with `python -m playwright install chromium`",
+            pytrace=False,
+        )
     with sync_playwright() as playwright:
-        own = playwright.chromium.executable_path
-        found = next(filter(None, map(shutil.which, BROWSERS)), None)
-        path = found or (own if Path(own).is_file() else None)
-        if path is None:
-            pytest.fail(
-                "the site tests need Chromium or Chrome; install it with your package manager "
-                "(apt install chromium) or with `python -m playwright install chromium`",
-                pytrace=False,
-            )
         started = playwright.chromium.launch(
-            executable_path=path,
-            args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"],
+            executable_path=path, args=list(FLAGS), timeout=PATIENCE
         )
         yield started
         started.close()
+
+
+def new_page(context: BrowserContext) -> Page:
+    """Return a page that waits as long as a busy machine takes."""
+    context.set_default_timeout(PATIENCE)
+    return context.new_page()
 
 
 @dataclass
@@ -150,7 +165,7 @@ class Visit:
 def visit(browser: Browser, base: str) -> Iterator[Visit]:
     """Return a fresh, watched page on the served site."""
     context = browser.new_context()
-    found = Visit(context.new_page())
+    found = Visit(new_page(context))
     found.watch(base)
     yield found
     context.close()
@@ -187,7 +202,8 @@ def check_mathematics(page: Page) -> None:
 
 def check_width(page: Page) -> None:
     page.set_viewport_size(PHONE)
-    page.wait_for_timeout(200)
+    # Two frames later the page has its new layout.
+    page.evaluate("() => new Promise(f => requestAnimationFrame(() => requestAnimationFrame(f)))")
     wide = page.evaluate(
         """() => {
           const root = document.documentElement;
@@ -241,10 +257,9 @@ def test_start_address_leads_to_the_landing_page(visit: Visit, base: str) -> Non
 
 
 def found_pages(page: Page) -> list[str]:
-    page.wait_for_selector("#search-results ul.search li a", timeout=20_000)
+    page.wait_for_selector("#search-results ul.search li a")
     page.wait_for_function(
-        "() => /finished|found/i.test(document.querySelector('#search-results').textContent)",
-        timeout=20_000,
+        "() => /finished|found/i.test(document.querySelector('#search-results').textContent)"
     )
     return page.eval_on_selector_all(
         "#search-results ul.search li > a", "all => all.map(one => one.getAttribute('href'))"
@@ -283,7 +298,7 @@ def test_dark_mode_switches_and_stays(visit: Visit, base: str) -> None:
 @pytest.mark.parametrize("name", [PAGES[0], *CHAPTERS[:2]])
 def test_page_works_from_a_folder(name: str, site: Path, browser: Browser) -> None:
     context = browser.new_context(offline=True)
-    visit = Visit(context.new_page())
+    visit = Visit(new_page(context))
     visit.watch(site.as_uri())
     page = visit.open((site / f"{name}.html").as_uri())
     check_images(page)
@@ -294,7 +309,7 @@ def test_page_works_from_a_folder(name: str, site: Path, browser: Browser) -> No
 
 def test_search_works_from_a_folder(site: Path, browser: Browser) -> None:
     context = browser.new_context(offline=True)
-    visit = Visit(context.new_page())
+    visit = Visit(new_page(context))
     visit.watch(site.as_uri())
     page = visit.open((site / "search.html").as_uri() + "?q=autograd")
     assert any("04_autograd" in link for link in found_pages(page))
