@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from helpers import models
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -69,3 +71,10 @@ def test_an_official_run_leaves_an_installed_package_alone(installed):
     )
     subprocess.run([sys.executable, "-c", program], cwd=installed, check=True)
     assert {path: path.read_bytes() for path in installed.rglob("*.json")} == before
+
+
+def test_source_says_that_it_needs_ipython(monkeypatch):
+    assert "class MLP" in models.source(models.MLP).data
+    monkeypatch.setitem(sys.modules, "IPython.display", None)
+    with pytest.raises(ModuleNotFoundError, match="pip install ipython"):
+        models.source(models.MLP)

@@ -24,6 +24,7 @@ import yaml
 from filelock import FileLock
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
 
+from tools.address import built_from
 from tools.browser import find
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -231,12 +232,12 @@ def test_page_is_sound(name: str, visit: Visit, base: str) -> None:
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_chapter_has_its_buttons(name: str, visit: Visit, base: str) -> None:
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
-    repository = config["repository"]
+    address, tag = built_from(ROOT)
     page = visit.open(f"{base}/{name}.html")
     colab = page.locator('a[href^="https://colab.research.google.com"]').first
-    path = urlsplit(repository["url"]).path
+    place = f"{urlsplit(address).path}/blob/{tag or config['repository']['branch']}"
     assert colab.get_attribute("href") == (
-        f"https://colab.research.google.com/github{path}/blob/{repository['branch']}/{name}.ipynb"
+        f"https://colab.research.google.com/github{place}/{name}.ipynb"
     )
     download = page.locator("a.btn-download-source-button").first.get_attribute("href")
     assert download is not None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from IPython.display import Code
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from IPython.display import Code
 
 
 def count_parameters(model: nn.Module, *, trainable: bool = False) -> int:
@@ -24,7 +26,18 @@ def source(thing: Any) -> Code:
     """Show the source of a class or function of the package in a notebook.
 
     A chapter that uses a model shows it this way, so that there is one definition and no copy.
+
+    Raises:
+        ModuleNotFoundError: where IPython is not installed; every notebook has it.
     """
+    # IPython is no dependency of the package: Colab has one of its own without jedi, which pip
+    # would then install beside it.
+    try:
+        from IPython.display import Code
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            "models.source shows code in a notebook and needs IPython: pip install ipython"
+        ) from None
     return Code(inspect.getsource(thing), language="python")
 
 
