@@ -300,7 +300,7 @@ def test_pretrained_network_knows_what_is_on_a_photograph():
     from torchvision.models import EfficientNet_B0_Weights
     from torchvision.transforms import v2
 
-    from data_scripts.photos import photo
+    from data_scripts.sets.photos import photo
 
     preprocess = v2.Compose(
         [

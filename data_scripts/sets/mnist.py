@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ._core import DataSet, File, StandIn
-from ._images import enlarged_digits, read_images
+from .._core import DataSet, File, StandIn
+from .._images import enlarged_digits, read_images
 
 _HOST = "https://ossci-datasets.s3.amazonaws.com/mnist"
 

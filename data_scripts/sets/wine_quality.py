@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ._core import Content, DataSet, File, StandIn
+from .._core import Content, DataSet, File, StandIn
 
 COLUMNS = (
     "fixed acidity",

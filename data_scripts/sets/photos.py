@@ -6,7 +6,7 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ._core import Content, DataError, DataSet
+from .._core import Content, DataError, DataSet
 
 if TYPE_CHECKING:
     import torch

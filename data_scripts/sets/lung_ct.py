@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from ._core import Content, DataSet, File, StandIn
-from ._manifests import manifest
+from .._core import Archive, Content, DataSet, File, StandIn
+from .._manifests import manifest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -124,7 +124,7 @@ DATASETS = (
             "a series made from the one CT slice that pydicom carries",
             "results are not Lung CT results",
         ),
-        archive="lung-ct-dicom.tar.xz",
+        archives=(Archive("lung-ct-dicom.tar.xz"),),
         extent=lambda content: "{} slices of {}×{} pixels".format(*content["volume"].shape),
     ),
 )

@@ -10,7 +10,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ._core import Content, DataSet, File, StandIn
+from .._core import Content, DataSet, File, StandIn
 from .photos import photo, to_tensor
 
 if TYPE_CHECKING:

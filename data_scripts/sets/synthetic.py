@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from ._core import Content, DataSet
+from .._core import Content, DataSet
 
 POINTS = 1000
 SEED = 0

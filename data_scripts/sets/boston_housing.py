@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ._core import Content, DataSet, File, StandIn
+from .._core import Content, DataSet, File, StandIn
 
 COLUMNS = (
     "CRIM",

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ._core import Content, DataSet
-from ._images import split_digits
+from .._core import Content, DataSet
+from .._images import split_digits
 
 
 def _prepare(folder: Path) -> Content:

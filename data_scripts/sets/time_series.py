@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from ._core import Content, DataSet, File, StandIn
+from .._core import Content, DataSet, File, StandIn
 
 _HOST = "https://raw.githubusercontent.com/jbrownlee/Datasets/master"
 

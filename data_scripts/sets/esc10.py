@@ -13,8 +13,8 @@ import io
 from pathlib import Path
 from urllib.parse import quote
 
-from ._core import Content, DataSet, File, StandIn
-from ._manifests import manifest
+from .._core import Content, DataSet, File, StandIn
+from .._manifests import manifest
 
 CLASSES = (
     "dog bark",

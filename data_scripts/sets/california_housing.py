@@ -9,8 +9,8 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from ._core import Content, DataSet, File, StandIn
-from ._files import read_member
+from .._archives import read_member
+from .._core import Content, DataSet, File, StandIn
 
 COLUMNS = (
     "longitude",

@@ -1,17 +1,19 @@
 """Fashion-MNIST: 60,000 + 10,000 pictures of clothes in MNIST's format.
 
-Where the official hosts cannot be reached and apt is there, Debian's package is used.
+Debian's package `dataset-fashion-mnist` has the same files: where the hosts cannot be reached,
+unpack it (`dpkg -x`) and name a folder as `COURSE_DATA_MIRROR` in which `fashion-mnist` is its
+`usr/share/datasets/fashion-mnist`.
 """
 
 from __future__ import annotations
 
-from ._core import DataSet, File, StandIn
-from ._images import patterns, read_images
+from .._core import DataSet, File, StandIn
+from .._images import patterns, read_images
 
-# The first host has no https; the SHA-256 protects the content.
+# The second host has no https; the SHA-256 protects the content.
 _HOSTS = (
-    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
     "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion",
+    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
 )
 
 
@@ -55,9 +57,8 @@ DATASETS = (
         ),
         standin=StandIn(
             patterns,
-            "generated 28×28 patterns of ten classes (stripes, discs, frames, …)",
+            "generated 28×28 patterns of ten classes (stripes, discs, frames and others)",
             "results are not Fashion-MNIST results",
         ),
-        debian=("dataset-fashion-mnist", "usr/share/datasets/fashion-mnist"),
     ),
 )
