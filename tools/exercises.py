@@ -203,7 +203,7 @@ def names_of(source: str) -> tuple[set[str], set[str]]:
 def needed_cells(cells: list[dict], exercises: list[Exercise]) -> list[int]:
     """Return the code cells without which the exercises, answers and tests have no meaning.
 
-    A cell is needed if it binds or changes a name that a needed cell below it reads.
+    A cell is needed if it binds or changes a name that a needed cell reads.
     """
     own = {exercise.cell for exercise in exercises} | {exercise.test for exercise in exercises}
     wanted: set[str] = set()
@@ -212,12 +212,15 @@ def needed_cells(cells: list[dict], exercises: list[Exercise]) -> list[int]:
         for source in [cells[exercise.test]["source"], *(a.source for a in exercise.answers)]:
             with contextlib.suppress(SyntaxError):  # found when it is tried
                 wanted |= names_of(source)[0]
-    for index in range(max(own), -1, -1):
-        if cells[index]["cell_type"] == "code" and index not in own:
-            read, changed = names_of(cells[index]["source"])
-            if changed & wanted:
-                wanted |= read
-                needed.append(index)
+    others = {
+        index: names_of(cell["source"])
+        for index, cell in enumerate(cells[: max(own)])
+        if cell["cell_type"] == "code" and index not in own
+    }
+    while more := [i for i, (_, changed) in others.items() if changed & wanted]:
+        for index in more:
+            wanted |= others.pop(index)[0]
+            needed.append(index)
     return sorted([*needed, *own])
 
 
