@@ -189,7 +189,7 @@ def _uniform(values: Tensor, most: float, slack: float, steps: int, what: str) -
         yield f"{what} of {reached:.1f} is drawn, although {most:.1f} is the most"
     elif not values.std() > 0.02 * most:
         yield f"{what} is the same for all images"
-    elif gap > 2.7 / math.sqrt(n):
+    elif gap > 2.7 / math.sqrt(n) or min(values.max(), -values.min()) < 0.9 * most:
         yield f"{what} is not uniform between -{most:.1f} and {most:.1f}"
     elif (values / most * steps).round().unique().numel() < 1.5 * steps:
         yield f"{what} takes a few values only: it must be continuous"
