@@ -31,6 +31,7 @@ from typing import ClassVar
 
 import torch
 import torch.utils.backend_registration as registration
+from torch._decomp import decompositions
 from torch.optim import optimizer
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -38,15 +39,19 @@ from torch.utils._pytree import tree_leaves
 NAME = "sim"
 aten = torch.ops.aten
 
-# CUDA takes CPU tensors as these arguments, by position: indices, and 0-dimensional values.
-INDICES = {
+# CUDA takes CPU tensors as these arguments, by position: indices and the lengths of sequences ...
+MAY_BE_ON_CPU = {
     aten.index.Tensor: (1,),
     aten._unsafe_index.Tensor: (1,),
     aten.index_put.default: (1,),
     aten.index_put_.default: (1,),
     aten._index_put_impl_.default: (1,),
     aten._unsafe_index_put.default: (1,),
+    aten._pack_padded_sequence.default: (1,),
+    aten._pack_padded_sequence_backward.default: (2,),
+    aten._pad_packed_sequence.default: (1,),
 }
+# ... and 0-dimensional tensors as these, beside the inputs of elementwise operations.
 VALUES = {
     aten.index_put.default: (2,),
     aten.index_put_.default: (2,),
@@ -236,7 +241,7 @@ def _refuse_mixed(func, on_cpu):
     schema = _schema(func)
     for key, tensor in on_cpu:
         scalar = tensor.dim() == 0 and key not in schema.written
-        if key in INDICES.get(func, ()) or (
+        if key in MAY_BE_ON_CPU.get(func, ()) or (
             scalar and (schema.scalars or key in VALUES.get(func, ()))
         ):
             continue
@@ -258,7 +263,7 @@ def _dispatch(func, *args, **kwargs):
     """Compute one operation that takes a tensor of the device or makes one."""
     schema = _schema(func)
     if schema.composite:  # these arrive only in inference mode
-        return func.decompose(*args, **kwargs)
+        return WHOLE.get(func, func.decompose)(*args, **kwargs)
     found = _Unwrapped()
     plain = [found.value(position, value) for position, value in enumerate(args)]
     options = {name: found.value(name, value) for name, value in kwargs.items()}
@@ -313,6 +318,15 @@ def _gru_cell(inputs, hidden, w_ih, w_hh, b_ih=None, b_hh=None):
     new = (n_in + (r_in + r_h).sigmoid() * n_h).tanh()
     return new + (z_in + z_h).sigmoid() * (hidden - new)
 
+
+WHOLE = {
+    aten.lstm.input: decompositions.lstm_impl,
+    aten.lstm.data: decompositions.lstm_data_impl,
+    aten.gru.input: decompositions.gru_impl,
+    aten.gru.data: decompositions.gru_impl_data,
+    aten.lstm_cell.default: _lstm_cell,
+    aten.gru_cell.default: _gru_cell,
+}
 
 # --- autocast: PyTorch's lists for CUDA, as far as networks use them ------------------------------
 
@@ -479,17 +493,8 @@ def _register_kernels():
         backend.fallback(_dispatch, key)
     backend.fallback(torch.library.fallthrough_kernel, "AutocastPrivateUse1")
     operators = torch.library.Library("aten", "IMPL")
-    whole = torch._decomp.decompositions
-    for name, kernel in (
-        ("lstm.input", whole.lstm_impl),
-        ("lstm.data", whole.lstm_data_impl),
-        ("gru.input", whole.gru_impl),
-        ("gru.data", whole.gru_impl_data),
-        ("lstm_cell", _lstm_cell),
-        ("gru_cell", _gru_cell),
-    ):
-        operators.impl(name, kernel, "AutogradPrivateUse1")
-        operators.impl(name, kernel, "PrivateUse1")
+    for func, kernel in WHOLE.items():
+        operators.impl(func.name().removesuffix(".default"), kernel, "AutogradPrivateUse1")
     _register_autocast(operators)
     _libraries.extend([backend, operators])
 

@@ -8,19 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-HERMETIC = {
-    "COURSE_PROFILE": "quick",
-    "COURSE_DATA": "standin",
-    "CUDA_VISIBLE_DEVICES": "",
-    "COURSE_PROGRESS": "0",
-    "OMP_NUM_THREADS": "1",
-    "PYTHONHASHSEED": "0",
-}
 
 
 @dataclass(frozen=True)
@@ -80,7 +72,6 @@ class Session:
 
         with capture_output() as captured:
             result = self.shell.run_cell(source, store_history=True)
-        plt = __import__("sys").modules.get("matplotlib.pyplot")
-        if plt is not None:
-            plt.close("all")
+        if "matplotlib.pyplot" in sys.modules:
+            sys.modules["matplotlib.pyplot"].close("all")
         return Outcome(result.error_before_exec or result.error_in_exec, captured.stdout)
