@@ -22,6 +22,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from tqdm import tqdm
 
 from helpers import env
+from helpers.console import say
 from helpers.data import TensorLoader
 from helpers.train.callbacks import EVENTS, EarlyStopping, State
 from helpers.train.checkpoint import (
@@ -398,7 +399,7 @@ def fit(
         loop.run(val_loader, metrics or {}, verbose, _show_progress(progress))
     except KeyboardInterrupt:
         loop.state.history.interrupted = True
-        print(f"interrupted in epoch {loop.state.epoch}; the history is kept")
+        say(f"interrupted in epoch {loop.state.epoch}; the history is kept")
     if early_stopping is not None:
         early_stopping.finish(model)
     return loop.state.history
@@ -618,7 +619,7 @@ class _Loop:
             self.losses, self.sizes = [], []
             if verbose and not quiet and (state.epoch % verbose == 0 or state.stop):
                 numbers = (f"{k} {v:.4g}" for k, v in state.logs.items() if k != "epoch")
-                print(f"epoch {state.epoch:>3}: {', '.join(numbers)}")
+                say(f"epoch {state.epoch:>3}: {', '.join(numbers)}")
             if self.checkpoint is not None:
                 self.save()
 
