@@ -130,6 +130,8 @@ class FakeCuda:
             "set_rng_state": lambda state, device=None: None,
         }.items():
             monkeypatch.setattr(torch.cuda, name, value)
+        monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+        monkeypatch.setattr(torch.accelerator, "synchronize", self.synchronize)
         monkeypatch.setattr(
             torch, "autocast", lambda kind, *a, **k: autocast(kind.replace("meta", "cpu"), *a, **k)
         )

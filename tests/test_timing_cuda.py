@@ -5,13 +5,11 @@ import json
 import pytest
 import torch
 from fake_cuda import BANDWIDTH, KERNEL, LAUNCH, UPLOAD, pretend_cuda
-from torch.utils import benchmark
 
 from helpers import machine, timing
 from helpers.timing import _clock, _roofline
 from helpers.timing.__main__ import main
 
-assert benchmark.timer  # chosen at import: on the real machine, not on the pretended one
 MIB = 2**20
 FEW = {"device": "cuda", "warmup": 1, "repeats": 5, "min_time": 0.0}
 
@@ -221,14 +219,30 @@ def precision_switches():
         part.fp32_precision = value
 
 
+@pytest.fixture
+def one_network(monkeypatch):
+    """Train the smaller network only: each of its cases costs many calls."""
+    from helpers.timing._suite import cases
+
+    train = cases.GROUP_CASES["train"]
+
+    def few(device, quick):
+        return (case for case in train(device, quick) if case.name.startswith("mlp"))
+
+    monkeypatch.setitem(cases.GROUP_CASES, "train", few)
+
+
 def run(*groups, **options):
     return timing.suite(list(groups), "cuda", quick=True, **options)
 
 
-def test_every_group_runs_on_cuda(cuda):
+def test_every_group_runs_on_cuda(cuda, one_network):
     found = run("all")
     assert {case["group"] for case in found["cases"]} == set(timing.GROUPS)
-    assert found["skipped"] == []
+    # The thread that pins memory asks the real driver.
+    assert {skip["name"] for skip in found["skipped"]} <= {
+        "DataLoader, shuffled, 0 workers, pinned"
+    }
     assert found["complete"]
     assert all(0 < case["share_of_limit"] <= 1 for case in found["cases"])
     conditions = {(case["group"], case["flush_l2"], case["graph"]) for case in found["cases"]}
@@ -238,7 +252,7 @@ def test_every_group_runs_on_cuda(cuda):
 
 
 @pytest.mark.parametrize("bandwidth", [BANDWIDTH, BANDWIDTH / 5])
-def test_launches_count_in_a_training_step_on_every_card(cuda, bandwidth):
+def test_launches_count_in_a_training_step_on_every_card(cuda, one_network, bandwidth):
     cuda.bandwidth = bandwidth
     found = {case["name"]: case for case in run("train")["cases"] if case["dtype"] == "float32"}
     eager, graph = found["mlp step"], found["mlp step, graph"]
@@ -246,7 +260,7 @@ def test_launches_count_in_a_training_step_on_every_card(cuda, bandwidth):
     assert eager["median_s"] == pytest.approx(kernels * LAUNCH, rel=0.1)
 
 
-def test_one_failing_operation_takes_no_other_case_with_it(cuda):
+def test_one_failing_operation_takes_no_other_case_with_it(cuda, one_network):
     def refuse(func, result):
         if result.dtype == torch.bfloat16:
             raise RuntimeError  # without a text

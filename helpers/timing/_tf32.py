@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 
@@ -34,6 +35,12 @@ def supports(precision: str, device: torch.device) -> bool:
     return True
 
 
+def _switches() -> tuple[Any, Any, Any]:
+    """Return what has the newer switches: matrix products, convolutions, recurrent layers."""
+    cudnn: Any = torch.backends.cudnn
+    return torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn
+
+
 def tf32_in_use() -> tuple[str, ...]:
     """Return which float32 operations of the current CUDA device round their inputs to TF32.
 
@@ -42,10 +49,8 @@ def tf32_in_use() -> tuple[str, ...]:
     """
     if not torch.cuda.is_tf32_supported():
         return ()
-    modes = {
-        "matmul": torch.backends.cuda.matmul.fp32_precision,
-        "conv": torch.backends.cudnn.conv.fp32_precision,
-    }
+    matmul, conv, _ = _switches()
+    modes = {"matmul": matmul.fp32_precision, "conv": conv.fp32_precision}
     return tuple(name for name, mode in modes.items() if mode == "tf32")
 
 
@@ -67,14 +72,15 @@ def tf32(on: bool) -> Iterator[None]:
     if not torch.cuda.is_available():
         yield
         return
-    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    newer = [(part, part.fp32_precision) for part in (matmul, cudnn.conv, cudnn.rnn)]
-    older: dict[str, str | bool] = {}
+    cudnn = torch.backends.cudnn
+    newer = [(part, part.fp32_precision) for part in _switches()]
+    matmul_before: str | None = None
+    cudnn_before: bool | None = None
     # Raises after the newer switches were used: then the newer are all there is to put back.
     with contextlib.suppress(RuntimeError):
-        older["matmul"] = torch.get_float32_matmul_precision()
+        matmul_before = torch.get_float32_matmul_precision()
     with contextlib.suppress(RuntimeError):
-        older["cudnn"] = cudnn.allow_tf32
+        cudnn_before = cudnn.allow_tf32
     torch.set_float32_matmul_precision("high" if on else "highest")
     cudnn.allow_tf32 = on
     for part, _ in newer:
@@ -82,9 +88,9 @@ def tf32(on: bool) -> Iterator[None]:
     try:
         yield
     finally:
-        if "matmul" in older:
-            torch.set_float32_matmul_precision(str(older["matmul"]))
-        if "cudnn" in older:
-            cudnn.allow_tf32 = older["cudnn"]
+        if matmul_before is not None:
+            torch.set_float32_matmul_precision(matmul_before)
+        if cudnn_before is not None:
+            cudnn.allow_tf32 = cudnn_before
         for part, precision in newer:
             part.fp32_precision = precision
