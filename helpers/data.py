@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from data_scripts import DataError, Loaded, current_mode
 from data_scripts import load as _load
+from helpers.console import say
 
 __all__ = ["DataError", "Loaded", "TensorLoader", "load", "make_loaders", "split"]
 
@@ -40,9 +41,9 @@ def load(name: str, mode: str | None = None) -> Loaded:
         >>> loaded = load("digits")  # doctest: +SKIP
     """
     loaded = _load(name, mode)
-    print(loaded.describe())
+    say(loaded.describe())
     if loaded.reason and current_mode(mode) == "auto":
-        print(f"  why not the real data: {loaded.reason}")
+        say(f"  why not the real data: {loaded.reason}")
     return loaded
 
 

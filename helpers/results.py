@@ -141,7 +141,7 @@ def _write(run: env.Run, **fields: Any) -> None:
         if run.name not in _said:
             _said.add(run.name)
             reason = getattr(error, "strerror", None) or str(error)
-            print(
+            say(
                 f"results of {run.name} are not recorded: {reason} ({target.name}/{path.name}); "
                 "to record them, run in a copy of the course that you may write to"
             )

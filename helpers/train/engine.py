@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from tqdm import tqdm
 
+from helpers.console import say
 from helpers.data import TensorLoader
 from helpers.train.batch import Loss, Step, StepFunction, to_device
 from helpers.train.callbacks import EVENTS, State
@@ -282,7 +283,7 @@ class Loop:
             self.done, self.mean = 0, RunningMean()
             if verbose and not quiet and (state.epoch % verbose == 0 or state.stop):
                 shown = (f"{k} {v:.4g}" for k, v in state.logs.items() if k != "epoch")
-                print(f"epoch {state.epoch:>3}: {', '.join(shown)}")
+                say(f"epoch {state.epoch:>3}: {', '.join(shown)}")
             self.save()
 
     def step_scheduler(self) -> None:

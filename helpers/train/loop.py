@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from helpers import env
+from helpers.console import say
 from helpers.train.batch import Loss, StepFunction, device_of, supervised
 from helpers.train.callbacks import EarlyStopping, State
 from helpers.train.engine import Loop
@@ -180,7 +181,7 @@ def fit(
         loop.run(val_loader, metrics, verbose, _show_progress(progress))
     except KeyboardInterrupt:
         loop.state.history.interrupted = True
-        print(f"interrupted in epoch {loop.state.epoch}; the history is kept")
+        say(f"interrupted in epoch {loop.state.epoch}; the history is kept")
     for callback in all_callbacks:
         if hasattr(callback, "finish"):
             callback.finish(model)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from helpers.console import say
 from helpers.train.callbacks import EarlyStopping
 from helpers.train.checkpoint import (
     CheckpointError,
@@ -152,7 +153,7 @@ class Saved:
         self.settings = content["settings"]
         self.take_up(content)
         if not quiet:
-            print(self.line(content))
+            say(self.line(content))
 
     def put_aside(self, settings: Mapping[str, Any], other: list[str]) -> None:
         """Keep the file of another run under a name of its own."""
@@ -161,7 +162,7 @@ class Saved:
         processes.gather(None)  # all have read the file before it moves
         if processes.rank == 0:
             os.replace(self.path, kept)
-            print(
+            say(
                 f"{self.path.name} belongs to a run with other settings ({'; '.join(other)}): "
                 f"kept as {kept.name}, training starts anew"
             )
