@@ -526,7 +526,9 @@ def _patch_construction():
 
     def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False):
         return torch.tensor(
-            data, dtype=dtype or self.dtype, device=device or self.device,
+            data,
+            dtype=dtype or self.dtype,
+            device=device or self.device,
             requires_grad=requires_grad,
         )
 

@@ -94,7 +94,8 @@ def run(path, device):
             errors.append(
                 {"cell": cell.position, "code": cell.source, "error": repr(error), "trace": trace}
             )
-            if not os.environ.get("GOON"): break
+            if not os.environ.get("GOON"):
+                break
     return {"errors": errors, "warnings": heard.found}
 
 

@@ -95,9 +95,7 @@ def test_a_filter_of_one_cell_does_not_silence_the_next(tmp_path):
 def test_what_is_allowed_names_a_row_that_the_chapter_claims_or_a_reason():
     with (chapters.ROOT / "book" / "ledger.tsv").open(encoding="utf-8") as file:
         rows = {row[0] for row in csv.reader(file, delimiter="\t")}
-    claims = {
-        path.stem: path.read_text(encoding="utf-8") for path in chapters.NOTEBOOKS
-    }
+    claims = {path.stem: path.read_text(encoding="utf-8") for path in chapters.NOTEBOOKS}
     for entry in chapters.ALLOWED:
         assert entry["chapter"] in claims, entry
         if "row" in entry:

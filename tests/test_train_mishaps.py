@@ -683,7 +683,7 @@ def test_metrics_of_several_numbers():
 # -- checkpoints -----------------------------------------------------------------------------------
 
 
-def run(path, lr=0.5, epochs=4, schedule=CosineAnnealingLR, size=50, say=0, **options):
+def run(path, lr=0.5, epochs=4, schedule=CosineAnnealingLR, size=50, say=0, loss=None, **options):
     torch.manual_seed(3)
     x, y = separable()
     model = nn.Linear(4, 2)
@@ -691,7 +691,7 @@ def run(path, lr=0.5, epochs=4, schedule=CosineAnnealingLR, size=50, say=0, **op
     scheduler = schedule(optimizer, epochs) if schedule else None
     loader = data.TensorLoader(x, y, batch_size=size)
     return train.fit(
-        model, loader, loader, nn.CrossEntropyLoss(), optimizer,
+        model, loader, loader, loss or nn.CrossEntropyLoss(), optimizer,
         epochs=epochs, scheduler=scheduler, checkpoint=path, verbose=say, **options,
     )  # fmt: skip
 
@@ -717,6 +717,11 @@ def test_another_setting_starts_anew_and_keeps_the_old_file(tmp_path, capsys):
         ({"size": 20}, "batch size 50 there, 20 here"),
         ({"clip_norm": 1.0}, "clip_norm None there, 1 here"),
         ({"accumulate": 2}, "accumulate 1 there, 2 here"),
+        ({"loss": nn.CrossEntropyLoss(label_smoothing=0.1)}, "label_smoothing 0 there, 0.1 here"),
+        (
+            {"loss": nn.CrossEntropyLoss(weight=CLASS_WEIGHTS)},
+            "loss weight None there, [1.0, 20.0]",
+        ),
         ({"precision": "bf16"}, "precision fp32 there, bf16 here"),
         ({"schedule": StepLR}, "scheduler CosineAnnealingLR there, StepLR here"),
         ({"early_stopping": train.EarlyStopping()}, "EarlyStopping here"),

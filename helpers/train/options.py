@@ -179,7 +179,9 @@ def settings(
         state = {k: v for k, v in scheduler.state_dict().items() if not k.startswith("_")}
         found |= {f"scheduler {name}": value for name, value in state.items()}
     if isinstance(loss_fn, nn.Module):
-        found["loss"] = repr(loss_fn)
+        found["loss"] = type(loss_fn).__name__
+        public = {k: v for k, v in vars(loss_fn).items() if k[0] != "_" and k != "training"}
+        found |= {f"loss {k}": v for k, v in (public | dict(loss_fn.named_buffers())).items()}
     else:
         found["loss"] = getattr(loss_fn, "__qualname__", type(loss_fn).__name__)
     found["batches in an epoch"] = length_of(loader)
