@@ -150,6 +150,14 @@ def test_autograd_graph_reads_from_left_to_right():
     assert len(arrows) == 4
 
 
+def test_autograd_graph_puts_a_leaf_behind_the_deepest_of_its_users():
+    w = torch.tensor(2.0, requires_grad=True)
+    for output in (w * 2 + w.sin().exp(), w.sin().exp() + w * 2):
+        ax = plots.autograd_graph(output, {"w": w})
+        x = {text.get_text(): text.get_position()[0] for text in ax.texts}
+        assert x["w"] < x["Sin"] < x["Exp"] == x["Mul"] < x["Add"]
+
+
 def test_autograd_graph_draws_deep_and_entwined_graphs():
     deep = start = torch.ones((), requires_grad=True)
     for _ in range(1200):  # more than Python allows calls within calls
