@@ -243,14 +243,13 @@ def test_decision_regions_give_each_class_a_colour_of_its_own(classes):
     assert regions == colors
 
 
-def test_decision_regions_give_each_part_its_mode_back():
-    model = nn.Sequential(nn.Linear(2, 4), nn.BatchNorm1d(4), nn.Dropout(), nn.Linear(4, 2))
-    model[1].eval()
-    before = model[1].running_mean.clone()
+def test_decision_regions_call_in_evaluation_mode_and_give_each_part_its_mode_back():
+    frozen, awake = nn.BatchNorm1d(4).eval(), nn.BatchNorm1d(4)
+    model = nn.Sequential(nn.Linear(2, 4), frozen, awake, nn.Dropout(), nn.Linear(4, 2))
     points = torch.randn(5, 2, requires_grad=True)
     plots.decision_regions(model, points, torch.tensor([0, 1, 0, 1, 1]), resolution=5)
-    assert [part.training for part in model] == [True, False, True, True]
-    assert torch.equal(model[1].running_mean, before)
+    assert [part.training for part in model] == [True, False, True, True, True]
+    assert awake.num_batches_tracked == 0  # no statistics of the grid
 
 
 def test_the_house_style_is_set_when_asked_for():
