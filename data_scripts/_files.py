@@ -205,7 +205,7 @@ class _Job:
         """
         wanted = {file.member or file.mirror: file for file in self.missing.values()}
         try:
-            for name, _, stream in _archives.members(path, wanted.__contains__):
+            for name, stream in _archives.members(path, wanted.__contains__):
                 if (file := wanted[name]).name in self.missing:
                     self.install(file, stream)
                 if not self.missing:

@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import filelock
+import pooch
 import pytest
 from host import (
     CONTENT,
@@ -174,6 +175,14 @@ def test_user_without_home_or_working_folder(
         assert data_scripts.tiers(["toy"]) == {"toy": "stand-in"}
     assert main(["list"]) == 0
     assert "Toy" in capsys.readouterr().out
+
+
+def test_cache_folder_of_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COURSE_DATA_DIR", "")
+    monkeypatch.setattr(_core, "_CHECKOUT", tmp_path / "site-packages")
+    monkeypatch.setattr(pooch, "os_cache", lambda project: Path("~/.cache") / project)
+    with pytest.raises(DataError, match="no home folder"):
+        data_scripts.data_root()
 
 
 def test_read_only_folder(server: Server, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
