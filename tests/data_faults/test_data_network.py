@@ -48,6 +48,19 @@ def test_good_download_is_cached(server: Server, make: Make) -> None:
     assert server.connections == 1
 
 
+def test_bytes_are_asked_for_as_they_are_stored(server: Server, make: Make) -> None:
+    headers: list[str | None] = []
+
+    def answer(handler: Handler) -> None:
+        headers.append(handler.headers["Accept-Encoding"])
+        body(CONTENT)(handler)
+
+    make()
+    server.answers = [answer]
+    succeeds()
+    assert headers == ["identity"]
+
+
 def test_truncated_body(server: Server, make: Make) -> None:
     make()
     kept = CONTENT[: 5 * 16384]  # whole blocks of the download
@@ -259,10 +272,11 @@ class Clock:
 
 
 def test_silent_network_costs_two_seconds(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, asked = Clock(), []
+    clock, asked, granted = Clock(), [], []
 
     def silent(host: str, port: int, seconds: float) -> bool:
         asked.append(host)
+        granted.append(seconds)
         clock.now += seconds
         return False
 
@@ -274,6 +288,8 @@ def test_silent_network_costs_two_seconds(make: Make, monkeypatch: pytest.Monkey
         assert not data_scripts.load("toy", "auto").official
     assert clock.now - 1000 <= 2.0
     assert asked == [f"host{i}.invalid" for i in range(6)]
+    assert granted[0] > 1
+    assert min(granted) > 0
 
 
 def test_name_lookup_that_never_ends_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
