@@ -68,7 +68,7 @@ def training():
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     metrics = {"σ × µ": train.accuracy}
     loss_fn = nn.functional.cross_entropy
-    train.fit(model, loader, loss_fn, optimizer, epochs=1, val_loader=loader, metrics=metrics)
+    train.fit(model, loader, loader, loss_fn, optimizer, epochs=1, metrics=metrics)
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
