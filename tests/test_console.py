@@ -1,13 +1,14 @@
 """Signs that the standard output lacks do not end a program."""
 
 import io
-import os
-import subprocess
 import sys
 
 import pytest
+import torch
+from torch import nn
 
-from helpers import console
+from helpers import console, data, env, timing, train
+from helpers.timing import __main__ as command
 
 # Japan, China, Central Europe, old Linux, the C locale.
 ENCODINGS = ["cp932", "gbk", "cp1250", "latin-1", "ascii"]
@@ -38,32 +39,43 @@ def test_nothing_changes_where_the_signs_are_there(monkeypatch):
     assert console.printable(text, "no such encoding") == text
 
 
-PROGRAMS = {
-    "start": "from helpers import env; env.start('x')",
-    "load": "from helpers import data; data.load('digits')",
-    "timing": (
-        "from helpers import timing\n"
-        "t = timing.Timing((1e-5,) * 3, 1, 'cpu', 1)\n"
-        "print(t, repr(t), timing.Comparison({'a': t}, 'a'))"
-    ),
-    "suite": (
-        "from helpers.timing.__main__ import main\n"
-        "main(['--suite', 'dispatch,copies', '--device', 'cpu', '--quick'])"
-    ),
-}
+def start():
+    env.start("x")
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
-def test_programs_print_into_a_pipe_of_any_encoding(program):
-    # One process for all encodings: starting Python and torch is what takes time here.
-    code = (
-        "import io, sys\n"
-        f"for encoding in {ENCODINGS}:\n"
-        "    sys.stdout = io.TextIOWrapper(sys.__stdout__.buffer, encoding, write_through=True)\n"
-        f"    exec({PROGRAMS[program]!r})\n"
-        "    sys.stdout.detach()\n"
-    )
-    environ = {**os.environ, "COURSE_DATA": "standin"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environ)
-    assert done.returncode == 0, done.stderr.decode(errors="replace")
-    assert len(done.stdout.splitlines()) >= len(ENCODINGS)
+def load():
+    data.load("digits")
+
+
+def times():
+    timed = timing.Timing((1e-5,) * 3, 1, "cpu", 1)
+    print(timed, repr(timed), timing.Comparison({"a": timed}, "a"))
+
+
+def benchmarks():
+    command.main(["--suite", "dispatch,copies", "--device", "cpu", "--quick"])
+
+
+def command_help():
+    with pytest.raises(SystemExit):
+        command.main(["--help"])
+
+
+def training():
+    x, y = torch.randn(4, 2), torch.zeros(4, dtype=torch.long)
+    model = nn.Linear(2, 2)
+    loader = data.TensorLoader(x, y, batch_size=2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    metrics = {"σ × µ": train.accuracy}
+    loss_fn = nn.functional.cross_entropy
+    train.fit(model, loader, loader, loss_fn, optimizer, epochs=1, metrics=metrics)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+@pytest.mark.parametrize("program", [start, load, times, benchmarks, command_help, training])
+def test_programs_print_into_a_pipe_of_any_encoding(program, encoding, monkeypatch):
+    stream = output(encoding)
+    monkeypatch.setattr(sys, "stdout", stream)
+    program()
+    stream.flush()
+    assert stream.buffer.getvalue().decode(encoding).strip()

@@ -15,9 +15,6 @@ from helpers.timing._measure import check_device, measure
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Sizes of square matrix products, small enough at first for a dtype that has no fast arithmetic;
-# by whether the device is a GPU.
-PRODUCT_SIZES = {False: (128, 256, 512, 1024, 2048), True: (1024, 2048, 4096, 8192)}
 # A product that would take longer than this is not tried.
 LONG_PRODUCT = 0.5
 
@@ -88,6 +85,13 @@ class Roofline:
         return axes
 
 
+def product_sizes(device: torch.device, *, quick: bool = False) -> tuple[int, ...]:
+    """Return sizes of square matrices, small at first for a dtype that has no fast arithmetic."""
+    if device.type == "cuda":
+        return (1024, 2048) if quick else (1024, 2048, 4096, 8192)
+    return (128, 256, 512) if quick else (128, 256, 512, 1024, 2048)
+
+
 def matrix_product(
     size: int, dtype: torch.dtype, device: torch.device
 ) -> tuple[Callable[[], Any], int]:
@@ -142,9 +146,8 @@ def peak_flops(
 
     The sizes grow until the next product would take too long or too much memory.
     """
-    on_gpu = device.type == "cuda"
     best = 0.0
-    for size in PRODUCT_SIZES[on_gpu][: 2 if quick and on_gpu else 3 if quick else None]:
+    for size in product_sizes(device, quick=quick):
         try:
             product, work = matrix_product(size, dtype, device)
             timing = measure(product, device=device, **options)

@@ -23,10 +23,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from helpers import models
 from helpers.timing._roofline import (
     MEMORY_OPERATIONS,
-    PRODUCT_SIZES,
     array_bytes,
     matrix_product,
     memory_operation,
+    product_sizes,
 )
 from helpers.timing._tf32 import NEEDED, supports, tf32
 
@@ -90,12 +90,11 @@ def _precisions(device: torch.device) -> list[str]:
 
 
 def _matmul(device: torch.device, quick: bool) -> Cases:
-    sizes = PRODUCT_SIZES[device.type == "cuda"][: 2 if quick else None]
     for name in _precisions(device):
         if missing := _missing("mm", name, device):
             yield missing
             continue
-        for size in sizes:
+        for size in product_sizes(device, quick=quick):
             if device.type == "cpu" and name == "float16" and size > 256:
                 continue  # most CPUs have no float16 arithmetic: seconds a product, same rate
             yield Case(
