@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # joblib knows the limits of a container, which os.cpu_count() does not; it is there after setup.
 JOBS ?= $$($(BIN)/python -c "import joblib; print(joblib.cpu_count())")
 
-.PHONY: help setup book test unit notebooks outputs record bench address lock lint clean
+.PHONY: help setup book test unit notebooks test-gpu outputs record bench address lock lint clean
 
 help:
 	@echo "make setup      the environment in $(VENV), exact versions of requirements.lock"
@@ -15,6 +15,7 @@ help:
 	@echo "make test       every test: lint, types, notebooks, units, site (as root on Debian it"
 	@echo "                installs Chromium with apt-get)"
 	@echo "make unit       the quick part of the tests"
+	@echo "make test-gpu   the tests that need a CUDA device"
 	@echo "make outputs    execute the notebooks in the hermetic mode and store their outputs"
 	@echo "make record     measure with official data and write helpers/recorded"
 	@echo "make bench      timings of this machine, and the loop beside other libraries"
@@ -56,6 +57,10 @@ notebooks: setup
 test: lint notebooks
 	-$(BIN)/python tools/browser.py
 	$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal
+
+# conftest.py hides the GPU from all other tests.
+test-gpu: setup
+	CUDA_VISIBLE_DEVICES=$${CUDA_VISIBLE_DEVICES:-0} $(BIN)/python -m pytest -q -m gpu
 
 outputs: setup
 	$(BIN)/python tools/outputs.py --jobs $(JOBS)
