@@ -22,6 +22,7 @@ import torch
 from filelock import FileLock
 
 from helpers import env, files, records
+from helpers.console import say
 
 _said: set[str] = set()  # notebooks whose results could not be written, to say it once
 
