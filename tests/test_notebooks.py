@@ -3,15 +3,15 @@
 import ast
 import json
 import re
-import runpy
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from tools.address import install_cell
+
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-install_cell = runpy.run_path(str(ROOT / "tools" / "address.py"))["install_cell"]
 LIMIT_KB = 400
 LIMIT_LINES = 40
 
