@@ -3,14 +3,15 @@
 import ast
 import json
 import re
+import runpy
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-import yaml
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+install_cell = runpy.run_path(str(ROOT / "tools" / "address.py"))["install_cell"]
 LIMIT_KB = 400
 LIMIT_LINES = 40
 
@@ -80,8 +81,8 @@ def test_start_cell(path):
     assert f'env.start("{path.stem}", seed=' in starts[0]
     colab = code_cells(path)[0]
     assert "remove-cell" in colab["metadata"]["tags"]
-    address = yaml.safe_load((ROOT / "_config.yml").read_text())["repository"]["url"]
-    assert f'"git+{address}"' in source(colab), "the repository address of _config.yml"
+    assert source(colab) == install_cell(), "make address writes this cell"
+    assert not colab["outputs"]
 
 
 def test_cells_are_short_and_have_ids_of_their_own(path):
