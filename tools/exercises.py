@@ -275,8 +275,8 @@ def execute(path: Path, answers: Path, *, whole: bool) -> list[list[list[dict]]]
     else:
         order = needed_cells(cells, exercises)
     session, outcomes = inprocess.Session(path.parent), []
-    # IPython's coloured tracebacks take longer than most answers.
-    session.shell.showtraceback = session.shell.showsyntaxerror = lambda *_, **__: None
+    # A coloured traceback with the source around each line takes longer than most answers.
+    session.shell.InteractiveTB.set_mode("Minimal")
     for index in order:
         exercise = by_cell.get(index)
         if exercise is not None:
