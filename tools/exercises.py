@@ -25,15 +25,12 @@ import argparse
 import ast
 import builtins
 import contextlib
-import io
 import json
-import linecache
 import os
 import random
 import re
 import subprocess
 import sys
-import types
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,7 +38,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tools.hermetic import HERMETIC  # noqa: E402 - the line above lets a bare checkout find it
+from tools import inprocess  # noqa: E402 - the line above lets a bare checkout find it
+from tools.hermetic import HERMETIC  # noqa: E402
 
 ANSWERS = ROOT / "tests" / "answers"
 SEEDS = (0, 1, 2, 3, 4)
@@ -148,20 +146,15 @@ def read_exercises(cells: list[dict], answers: dict[int, list[Answer]]) -> list[
     return found
 
 
-def read_chapter(path: Path) -> tuple[list[dict], list[Exercise]]:
+def read_chapter(path: Path, answers: Path = ANSWERS) -> tuple[list[dict], list[Exercise]]:
     """Read the cells and the exercises of a notebook, with the answers file of its name."""
     cells = read_cells(path)
-    file = ANSWERS / f"{path.stem}.py"
-    answers = read_answers(file.read_text(encoding="utf-8"), file.name) if file.exists() else {}
+    file = answers / f"{path.stem}.py"
+    given = read_answers(file.read_text(encoding="utf-8"), file.name) if file.exists() else {}
     try:
-        return cells, read_exercises(cells, answers)
+        return cells, read_exercises(cells, given)
     except ValueError as error:
         raise ValueError(f"{path.name}: {error}") from None
-
-
-def plain_python(source: str) -> str:
-    """Return the source of a cell without IPython's lines, which begin with % or !."""
-    return re.sub(r"^(\s*)[%!].*$", r"\1pass", source, flags=re.MULTILINE)
 
 
 def outer_nodes(tree: ast.AST) -> Iterator[ast.AST]:
@@ -181,7 +174,7 @@ def root_name(node: ast.AST) -> str | None:
 
 def names_of(source: str) -> tuple[set[str], set[str]]:
     """Return the names that a cell reads, and those that it binds or changes in place."""
-    tree = ast.parse(plain_python(source))
+    tree = ast.parse(re.sub(r"^(\s*)[%!].*$", r"\1pass", source, flags=re.MULTILINE))
     read = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
     changed: set[str | None] = set()
     for node in outer_nodes(tree):
@@ -233,93 +226,80 @@ def random_state() -> tuple:
     return random.getstate(), name, keys.tolist(), rest, torch.get_rng_state().tolist()
 
 
-class Kernel:
-    """The namespace in which a chapter's cells run, as the module __main__ of this process."""
-
-    def __init__(self) -> None:
-        module = types.ModuleType("__main__")
-        sys.modules["__main__"] = module  # so that classes of the chapter can be pickled
-        self.names = module.__dict__
-        self.names["display"] = lambda *objects, **options: None
-        self.count = 0
-
-    def run(self, source: str) -> str:
-        """Execute a cell and return what it prints."""
-        from matplotlib import pyplot as plt
-
-        self.count += 1
-        name, text = f"<cell {self.count}>", plain_python(source)
-        linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
-            exec(compile(text, name, "exec"), self.names)
-        plt.close("all")
-        return printed.getvalue()
-
-    def attempts(self, answer: str, test: str) -> list[dict]:
-        """Run an answer and the test with each seed, or once if nothing depends on the seed."""
-        from helpers import env
-
-        outcomes = []
-        for seed in SEEDS:
-            env.seed_everything(seed)
-            before = random_state()
-            outcomes.append({"seed": seed, **self.attempt(answer, test)})
-            if random_state() == before or "torch.manual_seed(" in test:
-                break
-        return outcomes
-
-    def attempt(self, answer: str, test: str) -> dict:
-        """Run an answer and the test; names are afterwards what they were before."""
-        before = dict(self.names)
-        outcome = {"text": "", "error": "", "message": ""}
-        try:
-            self.run(answer)
-            outcome["text"] = self.run(test)
-        except Exception as error:
-            outcome["error"], outcome["message"] = type(error).__name__, str(error)
-        self.names.clear()
-        self.names.update(before)
-        return outcome
+def attempt(session: inprocess.Session, answer: str, test: str) -> dict:
+    """Run an answer and the test; names are afterwards what they were before."""
+    before = dict(session.names)
+    outcome = session.run(answer)
+    if outcome.error is None:
+        outcome = session.run(test)
+    session.names.clear()
+    session.names.update(before)
+    if outcome.error is None:
+        return {"text": outcome.text, "error": "", "message": ""}
+    return {"text": "", "error": type(outcome.error).__name__, "message": str(outcome.error)}
 
 
-def execute(path: Path, *, whole: bool) -> list[list[list[dict]]]:
+def attempts(session: inprocess.Session, answer: str, test: str) -> list[dict]:
+    """Run an answer and the test with each seed, or once if nothing depends on the seed."""
+    from helpers import env
+
+    outcomes = []
+    for seed in SEEDS:
+        env.seed_everything(seed)
+        before = random_state()
+        outcomes.append({"seed": seed, **attempt(session, answer, test)})
+        if random_state() == before or "torch.manual_seed(" in test:
+            break
+    return outcomes
+
+
+def execute(path: Path, answers: Path, *, whole: bool) -> list[list[list[dict]]]:
     """Execute a chapter and try all answers; in this process, which is then good for nothing else.
 
     Args:
         path: the notebook.
+        answers: the folder of answers.
         whole: execute all cells above the last test, not only the needed ones.
 
     Returns:
         For each exercise, for each of its answers: what came out with each seed.
+
+    Raises:
+        RuntimeError: for a cell that fails.
     """
-    cells, exercises = read_chapter(path)
+    cells, exercises = read_chapter(path, answers)
     by_cell = {exercise.cell: exercise for exercise in exercises}
-    tests = {exercise.test for exercise in exercises}
+    last = max(exercise.test for exercise in exercises)
     if whole:
-        order = [i for i in range(max(tests) + 1) if cells[i]["cell_type"] == "code"]
+        order = [i for i in range(last + 1) if cells[i]["cell_type"] == "code"]
     else:
         order = needed_cells(cells, exercises)
-    os.chdir(path.parent)
-    kernel, outcomes = Kernel(), []
+    session, outcomes = inprocess.Session(path.parent), []
+    # A coloured traceback with the source around each line takes longer than most answers.
+    session.shell.InteractiveTB.set_mode("Minimal")
     for index in order:
         exercise = by_cell.get(index)
         if exercise is not None:
             test = cells[exercise.test]["source"]
-            outcomes.append([kernel.attempts(a.source, test) for a in exercise.answers])
-        kernel.run(cells[index]["source"])
+            outcomes.append([attempts(session, a.source, test) for a in exercise.answers])
+        outcome = session.run(cells[index]["source"])
+        if outcome.error is not None:
+            raise RuntimeError(f"cell {index} fails") from outcome.error
     return outcomes
 
 
-def run_apart(path: Path, *, whole: bool = False) -> tuple[list[list[list[dict]]], float]:
+def run_apart(
+    path: Path, answers: Path = ANSWERS, *, whole: bool = False
+) -> tuple[list[list[list[dict]]], float]:
     """Run :func:`execute` in a process of its own; return its outcomes and the CPU seconds.
 
     Raises:
         RuntimeError: if a cell outside of the exercises fails, with the end of its traceback.
     """
     environment = {**HERMETIC, **os.environ, "MPLBACKEND": "agg", "PYTHONPATH": python_path()}
+    options = ["--child", "--answers", str(answers), *(["--whole"] if whole else [])]
     done = subprocess.run(
-        [sys.executable, __file__, str(path.resolve()), "--child", *(["--whole"] if whole else [])],
+        [sys.executable, __file__, str(path.resolve()), *options],
         env=environment,
         capture_output=True,
         text=True,
@@ -373,17 +353,17 @@ def problems(exercises: list[Exercise], outcomes: list[list[list[dict]]]) -> lis
     return found
 
 
-def check(path: Path) -> tuple[list[str], float]:
+def check(path: Path, answers: Path = ANSWERS) -> tuple[list[str], float]:
     """Try all answers of a chapter; return the problems and the CPU seconds.
 
     Should anything be wrong with only the needed cells, the whole chapter decides.
     """
-    _, exercises = read_chapter(path)
+    _, exercises = read_chapter(path, answers)
     seconds = 0.0
     found: list[str] = []
     for whole in (False, True):
         try:
-            outcomes, used = run_apart(path, whole=whole)
+            outcomes, used = run_apart(path, answers, whole=whole)
         except RuntimeError as error:
             found = [str(error)]
             continue
@@ -398,18 +378,22 @@ def main() -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("notebooks", nargs="*", type=Path)
+    parser.add_argument("--answers", type=Path, default=ANSWERS, help="the folder of answers")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--whole", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        outcomes = execute(options.notebooks[0], whole=options.whole)
+        outcomes = execute(options.notebooks[0], options.answers, whole=options.whole)
         print("\n" + json.dumps({"outcomes": outcomes, "seconds": sum(os.times()[:4])}))
         return 0
     failed = False
     for path in options.notebooks or sorted((ROOT / "notebooks").glob("*.ipynb")):
-        found, seconds = check(path)
-        answers = sum(len(exercise.answers) for exercise in read_chapter(path)[1])
-        print(f"{path.name}: {answers} answers, {seconds:.1f} s of CPU, {len(found)} problems")
+        found, seconds = check(path, options.answers)
+        count = sum(len(exercise.answers) for exercise in read_chapter(path, options.answers)[1])
+        print(
+            f"{path.name}: {count} answers, {seconds:.1f} s of CPU, {len(found)} problems",
+            flush=True,
+        )
         for line in found:
             print(f"  {line}")
         failed = failed or bool(found)
