@@ -47,6 +47,7 @@ from helpers import data
 """
 REPORT_POINTS = {"comparison": 8, "ablation": 6, "reasoning": 6}
 START_LIMIT = 300.0  # seconds for importing torch: generous, no fault of the answer
+EARLIER = "cell of"  # how the stage is called in which another part's cell runs
 LARGEST_NOTES = 2**28  # bytes
 KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "LANG", "LC_ALL")
 
@@ -79,7 +80,8 @@ def _kill(process: subprocess.Popen) -> None:
 def _wait(process: subprocess.Popen, folder: Path, limit: float) -> str:
     """Wait for the end; return the stage in which the time ran out, or an empty string.
 
-    Each cell, and the probe with the own cell, has ``limit`` seconds; the start has its own limit.
+    The own cell and its probe have ``limit`` seconds, each earlier cell, which only defines
+    things, a quarter of it; the start has its own limit.
     """
     began = changed = time.monotonic()
     stage = "start"
@@ -91,6 +93,7 @@ def _wait(process: subprocess.Popen, folder: Path, limit: float) -> str:
         if stages and stages[-1] != stage:
             stage, changed = stages[-1], now
         allowed = START_LIMIT if stage == "start" else limit
+        allowed = limit / 4 if stage.startswith(EARLIER) else allowed
         if now - changed > allowed or now - began > START_LIMIT + limit * (len(PARTS) + 1):
             _kill(process)
             return stage
@@ -147,7 +150,7 @@ def _try_out(
             start_new_session=True,
         )
         stage = _wait(process, folder, limit)
-        if stage.startswith("cell of"):  # another part's cell hangs: this one goes without
+        if stage.startswith(EARLIER):  # another part's cell hangs: this one goes without
             return _try_out(name, sources, [], seeds, limit)
         if stage:
             return "stopped", [f"not finished within {limit:g} seconds"]
@@ -156,7 +159,7 @@ def _try_out(
         if kind == "error":
             return "refused", [text]
         if kind != "done":
-            if earlier and kind == "stage" and text.startswith("cell of"):
+            if earlier and kind == "stage" and text.startswith(EARLIER):
                 return _try_out(name, sources, [], seeds, limit)
             return "refused", [f"the answer ended its process (exit status {process.returncode})"]
         faults = _judge(name, folder, seeds)

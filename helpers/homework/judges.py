@@ -89,8 +89,6 @@ def tanh_block(notes: Notes, seed: int) -> Faults:
 
 def tanh(notes: Notes, seed: int) -> Faults:
     """As for the block; and a Function of one's own, with a first and a second derivative."""
-    if not notes["is_module"]:
-        yield "Tanh must be an nn.Module"
     yield from _forbidden(notes, probes.RELATIVES)
     if not notes["own"]:
         yield "the output does not come from an autograd.Function of your own"

@@ -74,9 +74,8 @@ class Watch(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
     def _call(self, frame: Any, event: str, function: Any) -> None:
-        if event == "call":
-            if str(frame.f_globals.get("__name__", "")).startswith("torchvision.transforms"):
-                self.used.add("torchvision")
+        if event == "call" and "torchvision.transforms" in str(frame.f_globals.get("__name__")):
+            self.used.add("torchvision")
         elif event == "c_call" and getattr(function, "__module__", "") in ("math", "cmath"):
             self.used.update({function.__name__} & RELATIVES)
 
@@ -130,6 +129,12 @@ def _tensor(value: Any, what: str) -> Tensor:
     if not isinstance(value, Tensor):
         raise Refused(f"{what} gave a {type(value).__name__}, not a tensor")
     return value.detach().cpu().clone().contiguous()
+
+
+def _module(thing: Any) -> nn.Module:
+    if not isinstance(thing, nn.Module):
+        raise Refused(f"it must be an nn.Module, this is a {type(thing).__name__}")
+    return thing
 
 
 # -- parts 1 and 2: tanh -------------------------------------------------------------------------
@@ -189,8 +194,8 @@ def _graph(output: Tensor) -> tuple[bool, list[str]]:
 
 def probe_tanh(layer_class: Any, seed: int) -> Notes:
     """Run a layer, and differentiate it twice."""
-    layer = layer_class()
-    notes: Notes = {"is_module": isinstance(layer, nn.Module)}
+    layer = _module(layer_class())
+    notes: Notes = {}
     z, grad_y, direction = tanh_case(seed)
     points = {bits: tanh_points(seed, dtype) for bits, dtype in BITS.items()}
     with watching() as watch:
@@ -265,10 +270,9 @@ def _mixes_devices(module: nn.Module, images: Tensor) -> bool:
     return devices.mixed
 
 
-def _transform(module: Any, images: Tensor, seed: int, keep: int) -> Notes:
+def _transform(thing: Any, images: Tensor, seed: int, keep: int) -> Notes:
     """Note what noise and movement have in common; ``keep`` images of each further call."""
-    if not isinstance(module, nn.Module):
-        raise Refused(f"it must be an nn.Module, this is a {type(module).__name__}")
+    module = _module(thing)
     notes: Notes = {"input": images.clone()}
     torch.manual_seed(seed)
     notes["first"] = _tensor(module(notes["input"]), "forward")
