@@ -6,13 +6,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= $(shell $(PYTHON) -c "import os; print(os.cpu_count() or 1)")
 
-.PHONY: help setup book test unit notebooks outputs record bench lock lint clean
+.PHONY: help setup book test unit notebooks accelerator outputs record bench lock lint clean
 
 help:
 	@echo "make setup      the environment in $(VENV), exact versions of requirements.lock"
 	@echo "make book       execute all notebooks and build the site"
 	@echo "make test       every test: lint, types, units, notebooks, site"
 	@echo "make unit       the quick part of the tests"
+	@echo "make accelerator run the chapters on a pretend accelerator; find mixed devices, deprecations"
 	@echo "make outputs    execute the notebooks in the hermetic mode and store their outputs"
 	@echo "make record     measure with official data and write book/results"
 	@echo "make bench      timings of this machine, and the loop beside other libraries"
@@ -47,6 +48,10 @@ NBVAL = $(BIN)/python -m pytest -q --nbval notebooks -n $(JOBS) --dist loadfile 
 notebooks: setup
 	PYTHONHASHSEED=0 $(NBVAL)
 	PYTHONHASHSEED=1 $(OLD_CPU) $(NBVAL)
+
+# A device that refuses CPU tensors as CUDA does; deprecations heard on the way fail, too.
+accelerator: setup
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal tests/chapters_on_accelerator.py
 
 test: lint notebooks
 	$(BIN)/python tools/browser.py

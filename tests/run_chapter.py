@@ -3,7 +3,7 @@
     python tests/run_chapter.py notebooks/05_backpropagation.ipynb report.json [--device cpu]
 
 The report: ``errors`` (cell, code, error, traceback) and ``warnings`` (cell, category, message,
-where), the deprecations that were warned of. It ends at the first cell that raises.
+where), the deprecations that were warned of. It goes on after an error, to find the next one, too.
 tests/test_chapters.py calls it, once a chapter, and judges the report.
 """
 
@@ -94,7 +94,6 @@ def run(path, device):
             errors.append(
                 {"cell": cell.position, "code": cell.source, "error": repr(error), "trace": trace}
             )
-            if not os.environ.get("GOON"): break
     return {"errors": errors, "warnings": heard.found}
 
 
