@@ -4,25 +4,30 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-JOBS ?= $(shell $(PYTHON) -c "import os; print(os.cpu_count() or 1)")
+# joblib knows the limits of a container, which os.cpu_count() does not; it is there after setup.
+JOBS ?= $$($(BIN)/python -c "import joblib; print(joblib.cpu_count())")
 
-.PHONY: help setup book test unit notebooks accelerator outputs record bench lock lint clean
+.PHONY: help setup book test unit notebooks accelerator test-gpu outputs record bench address lock lint clean
 
 help:
 	@echo "make setup      the environment in $(VENV), exact versions of requirements.lock"
 	@echo "make book       execute all notebooks and build the site"
-	@echo "make test       every test: lint, types, units, notebooks, site"
+	@echo "make test       every test: lint, types, notebooks, units, site (as root on Debian it"
+	@echo "                installs Chromium with apt-get)"
 	@echo "make unit       the quick part of the tests"
-	@echo "make accelerator run the chapters on a pretend accelerator; find mixed devices, deprecations"
+	@echo "make test-gpu   the tests that need a CUDA device"
+	@echo "make accelerator  the chapters on a device that refuses CPU tensors, as CUDA"
 	@echo "make outputs    execute the notebooks in the hermetic mode and store their outputs"
-	@echo "make record     measure with official data and write book/results"
+	@echo "make record     measure with official data and write helpers/recorded"
 	@echo "make bench      timings of this machine, and the loop beside other libraries"
+	@echo "make address URL=https://github.com/OWNER/NAME  change the address of the repository"
 	@echo "make clean      remove what was built"
+	@echo "Another Python: make PYTHON=python3.12 TARGET"
 
 setup: $(VENV)/installed
 
 $(VENV)/installed: requirements.lock pyproject.toml
-	$(PYTHON) -c "import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else 'Python 3.11, 3.12 or 3.13 is needed, this is ' + sys.version.split()[0])"
+	$(PYTHON) -c "import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else 'Python 3.11, 3.12 or 3.13 is needed, this is ' + sys.version.split()[0] + ': name another, for example make PYTHON=python3.12')"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --config-settings editable_mode=compat --editable .
@@ -53,9 +58,14 @@ notebooks: setup
 accelerator: setup
 	$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal tests/chapters_on_accelerator.py
 
+# Without a browser the tests of the site fail, and only they: hence the minus sign.
 test: lint notebooks
-	$(BIN)/python tools/browser.py
+	-$(BIN)/python tools/browser.py
 	$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal
+
+# conftest.py hides the GPU from all other tests.
+test-gpu: setup
+	CUDA_VISIBLE_DEVICES=$${CUDA_VISIBLE_DEVICES:-0} $(BIN)/python -m pytest -q -m gpu
 
 outputs: setup
 	$(BIN)/python tools/outputs.py --jobs $(JOBS)
@@ -63,10 +73,19 @@ outputs: setup
 record: setup
 	$(BIN)/python tools/outputs.py --record
 
+# The other libraries lie in an environment of their own on top of $(VENV), which stays as it is.
+BENCH = $(VENV)-bench/bin/python
+SITE_PACKAGES = -c "import site; print(site.getsitepackages()[0])"
+
 bench: setup
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[bench]"
-	$(BIN)/python -m helpers.timing --suite all --json book/results/bench_$$($(BIN)/python -c "from helpers import env; print(env.pick_device().type)").json
-	$(BIN)/python tools/bench_loop.py --json book/results/loop_cpu.json
+	$(BIN)/python -m helpers.timing --suite all --json helpers/recorded/bench_$$($(BIN)/python -c "from helpers import env; print(env.pick_device().type)").json
+	$(BIN)/python -m venv $(VENV)-bench
+	$(BIN)/python $(SITE_PACKAGES) > $$($(BENCH) $(SITE_PACKAGES))/course.pth
+	$(BENCH) -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable ".[bench]"
+	$(BENCH) tools/bench_loop.py --json helpers/recorded/loop_cpu.json
+
+address:
+	$(PYTHON) tools/address.py $(URL)
 
 lock:
 	uv pip compile --universal --quiet --no-header --no-annotate --python-version 3.11 \

@@ -9,42 +9,38 @@ From a shell: `python -m data_scripts list`, `fetch NAME…`, `fetch --all`, `ve
 
 Where a file is looked for, in this order: the cache (`COURSE_DATA_DIR`; else `data/` in a
 checkout, the user's cache elsewhere), the mirror (`COURSE_DATA_MIRROR`), the official
-addresses, Debian's package where there is one. Whatever its origin, a file is used only when
-its SHA-256 is right. A relative folder in a variable counts from the root of the checkout.
+addresses. Whatever its origin, a file is used only when its SHA-256 is right. What the mirror
+keeps as it is is linked to, not copied. A relative folder in a variable counts from the root of
+the checkout.
 
-To add a data set:
+To add a data set, put a module into `sets/`; it is found by itself, and
+`tests/test_data_scripts.py` tests it:
 
-1. Write a module with a tuple `DATASETS` of one or more `DataSet`. Take `california_housing.py`
-   as a model for a table, `mnist.py` for pictures. Import torch, pandas and scikit-learn inside
-   functions: `python -m data_scripts list` must stay fast.
+1. It has a tuple `DATASETS` of one or more `DataSet`. Take `sets/california_housing.py` as a
+   model for a table, `sets/mnist.py` for pictures, `sets/esc10.py` for many files, which a
+   `.tsv` beside the module lists. Import torch, pandas and scikit-learn inside functions:
+   `import data_scripts` must stay fast.
 2. Give each `File` the official https addresses, the size and the SHA-256 of its content
    *after* unpacking (`gzip -dc FILE | sha256sum`), and compare with a checksum that the source
-   publishes. State licence and citation.
+   publishes. State licence and citation. If the source packs its files into an archive (zip,
+   tar), name it in `archives` and leave the addresses of the files empty. Where an archive has
+   so many members that nobody lists them, make the archive the file and read it in `prepare`.
 3. Write `prepare(folder)`, which reads the cached files and returns a dict. Never unpickle what
-   the SHA-256 does not cover; read tar members with `read_member`.
+   the SHA-256 does not cover; read archives with `read_member` of `_archives`.
 4. Give a `StandIn`: real data from a package wherever one exists, generated otherwise. Say in
    `what` what it is and in `effect` what it does to results. It uses neither network nor cache.
-5. Add the module to `_MODULES` below. `tests/test_data_scripts.py` then tests it.
 """
 
 from __future__ import annotations
 
-from . import (
-    bike_sharing,
-    boston_housing,
-    california_housing,
-    digits,
-    esc10,
-    everyday_files,
-    fashion_mnist,
-    lung_ct,
-    mnist,
-    photos,
-    synthetic,
-    time_series,
-    wine_quality,
-)
+import importlib
+import pkgutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from . import sets
 from ._core import (
+    Archive,
     Content,
     DataError,
     DataSet,
@@ -55,10 +51,11 @@ from ._core import (
     data_root,
     mirror_root,
 )
-from ._files import ensure
+from ._files import cached, ensure, mirrored
 
 __all__ = [
     "REGISTRY",
+    "Archive",
     "DataError",
     "DataSet",
     "File",
@@ -69,28 +66,24 @@ __all__ = [
     "get",
     "load",
     "mirror_root",
+    "tiers",
 ]
 
-_MODULES = (
-    mnist,
-    fashion_mnist,
-    digits,
-    california_housing,
-    boston_housing,
-    wine_quality,
-    bike_sharing,
-    time_series,
-    everyday_files,
-    photos,
-    lung_ct,
-    esc10,
-    synthetic,
-)
 _SEED = 0  # of every stand-in
 
-REGISTRY: dict[str, DataSet] = {
-    dataset.name: dataset for module in _MODULES for dataset in module.DATASETS
-}
+
+def _found() -> dict[str, DataSet]:
+    """Every data set of the modules in `sets/`, by name."""
+    found: dict[str, DataSet] = {}
+    for module in pkgutil.iter_modules(sets.__path__):
+        for dataset in importlib.import_module(f"{sets.__name__}.{module.name}").DATASETS:
+            if dataset.name in found:
+                raise DataError(dataset.name, "two data sets have this name", "Rename one.")
+            found[dataset.name] = dataset
+    return dict(sorted(found.items()))
+
+
+REGISTRY: dict[str, DataSet] = _found()
 
 
 def get(name: str) -> DataSet:
@@ -127,21 +120,55 @@ def load(name: str, mode: str | None = None) -> Loaded:
     """
     dataset = get(name)
     chosen = current_mode(mode)
-    folder = data_root() / name
-    if dataset.standin is None:
-        return _loaded(dataset, dataset.bundled, dataset.prepare(folder))
+    if dataset.standin is None:  # nothing is read, so a machine without a data folder will do
+        return _loaded(dataset, dataset.bundled, dataset.prepare(Path()))
     reason = "the mode is standin"
     if chosen != "standin":
         mirror_root()  # a wrong setting is an error in auto mode too, not a reason to fall back
         try:
-            origin = ensure(dataset)
+            origin = ensure(dataset, probe=chosen == "auto")
         except DataError as error:
             if chosen == "official":
                 raise
             reason = f"{error.what}: {error.cause}"
         else:
-            return _loaded(dataset, origin, dataset.prepare(folder))
+            return _loaded(dataset, origin, dataset.prepare(data_root() / name))
     return _loaded(dataset, "stand-in", dataset.standin.make(_SEED), reason)
+
+
+def tiers(names: Iterable[str] | None = None) -> dict[str, str]:
+    """Tell what each data set would be now, without a download: a few milliseconds, no network.
+
+    Existence and size of the files decide; their SHA-256 is compared when they are loaded.
+    Loading turns `"mirror"` into `"cached"`, with the same content: a key of a cache should
+    take both for one.
+
+    Args:
+        names: keys of `REGISTRY`; None takes all.
+
+    Returns:
+        For each name `"cached"` (the cache has its files), `"mirror"` (the mirror has those that
+        the cache lacks), `"stand-in"` (neither has them, or the mode is standin), or
+        `"generated"` (nothing to fetch: code makes it, or an installed package carries it).
+
+    Raises:
+        DataError: a name or the mode is unknown, or the mirror is no folder.
+
+    Example:
+        >>> tiers(["digits", "moons"])
+        {'digits': 'generated', 'moons': 'generated'}
+    """
+    return {name: _tier(get(name)) for name in (REGISTRY if names is None else names)}
+
+
+def _tier(dataset: DataSet) -> str:
+    if dataset.standin is None:
+        return "generated"
+    if current_mode() == "standin":
+        return "stand-in"
+    if cached(dataset):
+        return "cached"
+    return "mirror" if mirrored(dataset) else "stand-in"
 
 
 def _loaded(dataset: DataSet, origin: str, content: Content, reason: str = "") -> Loaded:

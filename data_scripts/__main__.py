@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 
@@ -54,14 +55,18 @@ def _fetch(names: Sequence[str], everything: bool) -> int:
         raise DataError("fetch", "give names or --all", f"Valid names: {', '.join(REGISTRY)}.")
     if current_mode() == "standin":
         raise DataError("COURSE_DATA", "the mode standin forbids fetching", "Unset the variable.")
+    chosen = [get(name) for name in names] or list(REGISTRY.values())
+    from ._network import Network
+
     failures = 0
-    for dataset in [get(name) for name in names] or list(REGISTRY.values()):
-        try:
-            origin = ensure(dataset) if dataset.files else dataset.bundled
-            print(f"{dataset.name}: ready ({origin})", flush=True)
-        except DataError as error:
-            failures += 1
-            print(f"error: {error}", file=sys.stderr, flush=True)
+    with Network() as network:
+        for dataset in chosen:
+            try:
+                origin = ensure(dataset, network=network) if dataset.files else dataset.bundled
+                print(f"{dataset.name}: ready ({origin})", flush=True)
+            except DataError as error:
+                failures += 1
+                print(f"error: {error}", file=sys.stderr, flush=True)
     return 1 if failures else 0
 
 
@@ -84,6 +89,8 @@ def _verify() -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code (0 right, 1 failed, 2 wrong usage)."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a sign that the terminal lacks is no failure
     options = _parser().parse_args(arguments)
     try:
         if options.command == "list":
@@ -94,6 +101,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DataError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted: what is ready is kept, the rest is removed", file=sys.stderr)
+        return 130
 
 
 if __name__ == "__main__":

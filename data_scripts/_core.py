@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, KeysView
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -38,12 +40,13 @@ class File:
 
     Args:
         name: its name in the cache, after unpacking.
-        urls: official addresses, tried in order.
+        urls: official addresses, tried in order; none for a file that only an archive has.
         sha256: SHA-256 of the cached content, so after unpacking. The same content comes in
             different gzip wrappers from different hosts.
         size: size of the cached content in bytes.
         mirror: its path below `COURSE_DATA_MIRROR`.
         unpack: `"gz"` when the hosts and the mirror keep it as gzip.
+        member: its path inside the data set's archives; `mirror` if empty.
     """
 
     name: str
@@ -52,6 +55,25 @@ class File:
     size: int
     mirror: str
     unpack: Literal["gz"] | None = None
+    member: str = ""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A zip or tar archive (tar in any compression) that has files of a data set.
+
+    It has no SHA-256 of its own, because hosts pack the same files anew: each file that is taken
+    out must match its own.
+
+    Args:
+        mirror: its path below `COURSE_DATA_MIRROR`.
+        urls: official addresses, tried in order; none if only mirrors pack the files together.
+        size: its size in bytes; a download may have an eighth more.
+    """
+
+    mirror: str
+    urls: tuple[str, ...] = ()
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -83,9 +105,8 @@ class DataSet:
         files: the files; none when a package carries the data or code generates it.
         bundled: where data without files comes from ("scikit-learn digits", "generated").
         standin: needed when there are files.
-        debian: Debian package and the folder in it that has the files, if there is one.
-        archive: tar archive below `COURSE_DATA_MIRROR` that has the files, for a mirror that
-            packs them together; `File.mirror` is then the path of a member.
+        archives: archives that have files. A file with addresses of its own is fetched from
+            there; the others are taken out of the archives.
         extent: size of the content in words ("99 slices of 512×512"); by default rows and
             columns of a table, numbers of images, or the length of the first value.
     """
@@ -99,8 +120,7 @@ class DataSet:
     files: tuple[File, ...] = ()
     bundled: str = ""
     standin: StandIn | None = None
-    debian: tuple[str, str] | None = None
-    archive: str = ""
+    archives: tuple[Archive, ...] = ()
     extent: Callable[[Content], str] | None = None
 
     @property
@@ -117,8 +137,8 @@ class Loaded:
         name: name of the data set.
         title: the name that people use.
         tier: `"official"` or `"stand-in"`.
-        origin: where it came from: `"cache"`, `"mirror"`, `"download"`, `"Debian package"`,
-            `"stand-in"`, or the package that carries it.
+        origin: where it came from: `"cache"`, `"mirror"`, `"download"`, `"stand-in"`, or
+            the package that carries it.
         content: the data by key.
         note: what the stand-in is and what it does to results; empty for official data.
         reason: why the data is not official; empty for official data.
@@ -147,9 +167,7 @@ class Loaded:
 
     def __getitem__(self, key: str) -> Any:
         if key not in self.content:
-            raise DataError(
-                self.name, f"no key {key!r}", f"Valid keys: {', '.join(self.content)}."
-            ) from None
+            raise DataError(self.name, f"no key {key!r}", f"Valid keys: {', '.join(self.content)}.")
         return self.content[key]
 
     def __iter__(self) -> Iterator[str]:
@@ -209,7 +227,12 @@ def current_mode(mode: str | None = None) -> str:
 
 
 def _in_checkout() -> bool:
-    return (_CHECKOUT / "pyproject.toml").is_file()
+    """Whether the package lies in its repository; a stray pyproject.toml beside it says no."""
+    try:
+        project = (_CHECKOUT / "pyproject.toml").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+    return re.search(r'^name = "nn-pytorch-course"$', project, flags=re.MULTILINE) is not None
 
 
 def _folder(variable: str) -> Path | None:
@@ -220,18 +243,36 @@ def _folder(variable: str) -> Path | None:
     value = os.environ.get(variable)
     if not value:
         return None
-    return (_CHECKOUT if _in_checkout() else Path.cwd()) / Path(value).expanduser()
+    try:
+        folder = Path(value).expanduser()
+        if folder.is_absolute():
+            return folder
+        return (_CHECKOUT if _in_checkout() else Path.cwd()) / folder
+    except (RuntimeError, OSError) as error:  # no home folder, or no working directory
+        raise DataError(
+            variable, f"{value} means no folder here", "Set it to an absolute path."
+        ) from error
 
 
 def data_root() -> Path:
-    """Folder of the cache: `COURSE_DATA_DIR`, else `data/` in a checkout, else the user's cache."""
+    """Folder of the cache: `COURSE_DATA_DIR`, else `data/` in a checkout, else the user's cache.
+
+    Raises:
+        DataError: the user has no home folder, or the variable cannot be resolved without one.
+    """
     if chosen := _folder("COURSE_DATA_DIR"):
         return chosen
     if _in_checkout():
         return _CHECKOUT / "data"
     import pooch
 
-    return Path(pooch.os_cache("nn-pytorch-course"))
+    with suppress(RuntimeError):
+        cache = Path(pooch.os_cache("nn-pytorch-course"))
+        if cache.is_absolute():  # without a home folder it is "~/.cache" below the working one
+            return cache
+    raise DataError(
+        "the data folder", "the user has no home folder", "Set COURSE_DATA_DIR to a folder."
+    )
 
 
 def mirror_root() -> Path | None:
@@ -241,7 +282,7 @@ def mirror_root() -> Path | None:
         DataError: the variable names something that is not a folder.
     """
     root = _folder("COURSE_DATA_MIRROR")
-    if root is not None and not root.is_dir():
+    if root is not None and not os.path.isdir(root):
         raise DataError(
             "COURSE_DATA_MIRROR", f"{root} is not a folder", "Correct or unset the variable."
         )

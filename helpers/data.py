@@ -84,7 +84,8 @@ class TensorLoader:
     """Batches of tensors that fit in memory, or on the device, without per-item Python.
 
     A ``DataLoader`` fetches single items and stacks them. This loader indexes whole tensors,
-    which is much faster for small examples; :func:`helpers.train.fit` takes either.
+    which is much faster for small examples; :func:`helpers.train.fit` takes either. What it hands
+    out are copies.
 
     Args:
         tensors: tensors with the same first dimension, e.g. inputs ``(N, ...)`` and targets
@@ -155,7 +156,8 @@ class TensorLoader:
         for start in range(skip * self.batch_size, count, piece):
             end = min(start + piece, count)
             if order is None:
-                parts = [t[start:end] for t in self.tensors]
+                # Copies, as from a DataLoader: a model that works in place must not reach the data.
+                parts = [t[start:end].clone() for t in self.tensors]
             else:
                 rows = order[start:end]
                 parts = [t.index_select(0, rows) for t in self.tensors]

@@ -6,11 +6,12 @@ tests for a device or a profile nowhere else.
 
 from __future__ import annotations
 
+import datetime
 import importlib.metadata
 import os
 import platform
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -122,7 +123,11 @@ def seed_everything(seed: int = 0, *, deterministic: bool = False) -> torch.Gene
 
 @dataclass(frozen=True)
 class Run:
-    """What :func:`start` found out: one place to ask for the device, sizes and random numbers."""
+    """What :func:`start` found out: one place to ask for the device, sizes and random numbers.
+
+    ``started`` is the time of the start, ISO 8601 in UTC: a recorded result that is older comes
+    from an earlier run.
+    """
 
     name: str
     seed: int
@@ -130,6 +135,7 @@ class Run:
     data_mode: str
     device: torch.device
     generator: torch.Generator
+    started: str = field(default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat())
 
     @property
     def quick(self) -> bool:

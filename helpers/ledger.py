@@ -18,7 +18,23 @@ SOURCES = {
     "T": "Techniques of working with PyTorch (notes on Stevens, Antiga, Viehmann, 2020)",
     "B": "Pointer: Programming PyTorch for Deep Learning (O'Reilly, 2019)",
 }
-KINDS = ("concept", "data", "erratum", "figure", "formula", "listing", "question", "result")
+SOURCE_NAMES = {
+    "K": "the textbook",
+    "L": "the lecture",
+    "T": "the notes",
+    "B": "the O'Reilly book",
+}
+# Kind of an item -> what pages call it.
+KINDS = {
+    "concept": "idea",
+    "data": "data set",
+    "erratum": "correction",
+    "figure": "figure",
+    "formula": "formula",
+    "listing": "program",
+    "question": "question",
+    "result": "result",
+}
 
 
 @dataclass(frozen=True)

@@ -1,26 +1,29 @@
 """Recorded results: what a source reports beside what we measured.
 
-A run with ``COURSE_DATA=official`` writes to ``book/results/<notebook>.json``; every other run
-reads. The replication page of the book is made from these files, so no number is typed by hand.
+A run with ``COURSE_DATA=official`` writes to ``helpers/recorded/<notebook>.json``; every other run
+reads. A run replaces all that earlier runs left for its notebook, profile and machine. The files
+are part of the package, so that the tables show wherever it is installed. The replication page of
+the book is made from them too: no number is typed by hand.
 """
 
 from __future__ import annotations
 
 import datetime
 import html
-import json
 import math
 import os
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import pandas as pd
+import torch
+from filelock import FileLock
 
-from helpers import env
+from helpers import env, files, records
 
-KEY = ("item", "what", "tier", "dataset", "profile", "hardware")
+_said: set[str] = set()  # notebooks whose results could not be written, to say it once
 
 
 class _Source(Protocol):
@@ -28,25 +31,9 @@ class _Source(Protocol):
     tier: str
 
 
-def folder() -> Path | None:
-    """Return ``book/results`` of the checkout, or None where only the package is installed."""
-    root = env.checkout_root()
-    return root / "book" / "results" if root else None
-
-
-def _commit(root: Path) -> str:
-    """Return the commit that the working tree starts from, or "unknown" without git."""
-    try:
-        done = subprocess.run(
-            ["git", "rev-parse", "--short=12", "HEAD"],
-            cwd=root,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return done.stdout.strip()
+def folder() -> Path:
+    """Return the folder of the recorded results, ``helpers/recorded`` of the package."""
+    return Path(__file__).resolve().parent / "recorded"
 
 
 def verdict(value: float, source: float | None, band: float | None) -> str:
@@ -63,10 +50,16 @@ def verdict(value: float, source: float | None, band: float | None) -> str:
     return "reproduced" if abs(value - source) <= band else "refuted"
 
 
+def _values(value: float | Sequence[float] | np.ndarray | torch.Tensor) -> list[float]:
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu().double()
+    return np.asarray(value, dtype=float).ravel().tolist()
+
+
 def record(
     item: str,
     what: str,
-    value: float | Sequence[float],
+    value: float | Sequence[float] | np.ndarray | torch.Tensor,
     *,
     run: env.Run,
     data: _Source | None = None,
@@ -75,12 +68,15 @@ def record(
     band: float | None = None,
     reason: str = "",
 ) -> None:
-    """Record a measurement beside the source's number. Writes only when COURSE_DATA=official.
+    """Record a measurement beside the source's number.
+
+    Writes only when COURSE_DATA=official, and only in a checkout.
 
     Args:
         item: the ledger id of the result, e.g. ``"K7.r2"``.
         what: the quantity in words, e.g. ``"test accuracy after epoch 9"``.
-        value: one measurement, or one a seed: then mean, lowest and highest are kept.
+        value: one measurement, or one a seed as a sequence, an array or a tensor of any shape:
+            then mean, lowest and highest are kept.
         run: what :func:`helpers.env.start` returned.
         data: what ``data.load`` returned, or None for results that need no data set.
         unit: the unit, empty for fractions and counts.
@@ -91,7 +87,7 @@ def record(
     Raises:
         ValueError: if a value is not finite, or ``band`` comes without ``source``.
     """
-    values = [float(v) for v in value] if isinstance(value, Sequence) else [float(value)]
+    values = _values(value)
     if not values or not all(math.isfinite(v) for v in values):
         raise ValueError(f"{item}, {what}: not a finite measurement: {values}")
     if band is not None and source is None:
@@ -116,9 +112,11 @@ def record(
 
 
 def _write(run: env.Run, **fields: Any) -> None:
-    """Put an entry into the notebook's file, in place of an earlier one with the same key."""
-    target = folder()
-    if run.data_mode != "official" or target is None:
+    """Put an entry into the notebook's file, in place of what earlier runs left there."""
+    root = env.checkout_root()
+    if run.data_mode != "official" or root is None:  # an installed package is left as it is
+        return
+    if os.environ.get("RANK", "0") != "0":  # under torchrun all processes measure the same
         return
     report = env.report()
     on_gpu = run.device.type == "cuda"
@@ -127,18 +125,26 @@ def _write(run: env.Run, **fields: Any) -> None:
         "profile": run.profile,
         "hardware": report["accelerator"] if on_gpu else report["cpu"],
         "versions": {name: report[name] for name in ("python", "torch", "CUDA")},
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "commit": _commit(target.parents[1]),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(),
+        **records.provenance(root, run.name),
     }
+    target = folder()
     path = target / f"{run.name}.json"
-    old = json.loads(path.read_text(encoding="utf-8"))["records"] if path.is_file() else []
-    kept = [e for e in old if any(e[k] != entry[k] for k in KEY)]
-    records = sorted([*kept, entry], key=lambda e: tuple(str(e[k]) for k in KEY))
-    target.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    text = json.dumps({"records": records}, indent=1, ensure_ascii=False) + "\n"
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        with FileLock(target / f".{run.name}.lock", timeout=20):
+            old = records.read(path) if path.is_file() else []
+            files.write_json(path, {"records": records.merged(old, entry, run.started)})
+    # Measuring goes on where nothing can be written: a shared checkout, a file system without
+    # locks (NotImplementedError), a lock that another process keeps (a TimeoutError).
+    except (OSError, NotImplementedError) as error:
+        if run.name not in _said:
+            _said.add(run.name)
+            reason = getattr(error, "strerror", None) or str(error)
+            print(
+                f"results of {run.name} are not recorded: {reason} ({target.name}/{path.name}); "
+                "to record them, run in a copy of the course that you may write to"
+            )
 
 
 def not_measurable(
@@ -187,13 +193,7 @@ def not_measurable(
 
 def load(item: str | None = None) -> list[dict[str, Any]]:
     """Return the recorded entries of one item, or all of them."""
-    target = folder()
-    if target is None:
-        return []
-    entries: list[dict[str, Any]] = []
-    for path in sorted(target.glob("[0-9]*.json")):
-        entries += json.loads(path.read_text(encoding="utf-8"))["records"]
-    return [e for e in entries if item in (None, e["item"])]
+    return [e for e in records.read_all(folder()) if item in (None, e["item"])]
 
 
 class Table(pd.DataFrame):
@@ -230,22 +230,18 @@ def table(*items: str) -> Table:
         >>> table("K7.r2")  # doctest: +SKIP
     """
     columns = ["what", "source", "ours", "seeds", "data", "profile", "hardware", "verdict"]
-    rows = []
-    for entry in (entry for item in items for entry in load(item)):
-        ours = "–" if entry["value"] is None else f"{entry['value']:.4g}"
-        if entry["seeds"] > 1:
-            ours += f" ({entry['low']:.4g} to {entry['high']:.4g})"
-        source = "–" if entry["source"] is None else f"{entry['source']:.5g}"
-        rows.append(
-            {
-                "what": entry["what"],
-                "source": f"{source} {entry['unit']}".strip(),
-                "ours": ours if ours == "–" else f"{ours} {entry['unit']}".strip(),
-                "seeds": entry["seeds"],
-                "data": f"{entry['dataset']} ({entry['tier']})" if entry["dataset"] else "–",
-                "profile": entry["profile"],
-                "hardware": entry["hardware"],
-                "verdict": entry["verdict"],
-            }
-        )
+    rows = [
+        {
+            "what": entry["what"],
+            "source": records.source(entry),
+            "ours": records.ours(entry),
+            "seeds": entry["seeds"],
+            "data": records.data(entry),
+            "profile": entry["profile"],
+            "hardware": entry["hardware"],
+            "verdict": entry["verdict"],
+        }
+        for item in items
+        for entry in load(item)
+    ]
     return Table(rows, columns=columns)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
+import hashlib
 import itertools
 import json
 import os
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import nbformat
@@ -16,29 +15,30 @@ import pytest
 import yaml
 from jupyter_cache import get_cache
 from markdown_it import MarkdownIt
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from sphinx.errors import ExtensionError
 
+import data_scripts
 from helpers.ledger import Claim, Item
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
+import course  # noqa: E402 - it lies in the folder that the line above adds
+from course import (  # noqa: E402  # noqa: E402
+    benchmarks,
+    key,
+    markdown,
+    mathjax,
+    models,
+    pages,
+    plan,
+    replication,
+    sources,
+    status,
+)
 
-def load(path: str) -> ModuleType:
-    """Import a module by its path; neither folder is a package."""
-    name = Path(path).stem
-    spec = importlib.util.spec_from_file_location(name, ROOT / path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
-course = load("book/_ext/course.py")
-build_book = load("tools/build_book.py")
-
+from tools import build_book, notebook  # noqa: E402
 
 # ---------------------------------------------------------------- table of contents and plan
 
@@ -55,20 +55,20 @@ def test_toc_lists_exactly_the_notebooks_in_order() -> None:
 
 
 def test_toc_agrees_with_the_plan() -> None:
-    plan = {chapter.name: chapter for chapter in course.chapters(ROOT)}
+    planned = {chapter.name: chapter for chapter in plan.chapters(ROOT)}
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
     for part in toc["parts"]:
         for entry in part["chapters"]:
             if entry["file"].startswith("notebooks/"):
-                chapter = plan[Path(entry["file"]).name]
+                chapter = planned[Path(entry["file"]).name]
                 assert (entry["title"], part["caption"]) == (chapter.label, chapter.part)
 
 
 def test_plan_has_32_numbered_chapters_and_every_source_chapter() -> None:
-    plan = course.chapters(ROOT)
-    assert [chapter.number for chapter in plan] == list(range(1, 33))
+    planned = plan.chapters(ROOT)
+    assert [chapter.number for chapter in planned] == list(range(1, 33))
     lines = (ROOT / "book" / "ledger.tsv").read_text(encoding="utf-8").splitlines()[1:]
-    assert {source for chapter in plan for source in chapter.sources} == {
+    assert {source for chapter in planned for source in chapter.sources} == {
         line.split(".")[0] for line in lines
     }
 
@@ -76,8 +76,8 @@ def test_plan_has_32_numbered_chapters_and_every_source_chapter() -> None:
 def test_repository_address_is_only_in_the_configuration() -> None:
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     address = config["repository"]["url"].removeprefix("https://")
-    pages = [*ROOT.glob("book/*.md"), *ROOT.glob("book/_*/*.*"), ROOT / "_toc.yml"]
-    assert [p.name for p in pages if address.encode() in p.read_bytes()] == []
+    found = [*ROOT.glob("book/*.md"), *ROOT.glob("book/_*/**/*.*"), ROOT / "_toc.yml"]
+    assert [p.name for p in found if address.encode() in p.read_bytes()] == []
 
 
 # ---------------------------------------------------------------- the key of the cache
@@ -87,7 +87,12 @@ def test_repository_address_is_only_in_the_configuration() -> None:
 def tree(tmp_path: Path) -> Path:
     """A small repository."""
     (tmp_path / "pyproject.toml").write_text('[project]\nname = "x"\ndependencies = ["numpy>=1"]\n')
-    for name in ("helpers/a.py", "data_scripts/b.py", "book/results/01.json", "requirements.lock"):
+    for name in (
+        "helpers/a.py",
+        "data_scripts/b.py",
+        "helpers/recorded/01.json",
+        "requirements.lock",
+    ):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("1")
@@ -101,7 +106,7 @@ def tree(tmp_path: Path) -> Path:
         "helpers/models/new.py",
         "data_scripts/b.py",
         "requirements.lock",
-        "book/results/01.json",
+        "helpers/recorded/01.json",
     ],
 )
 def test_key_follows_the_files_that_notebooks_use(tree: Path, changed: str) -> None:
@@ -125,7 +130,7 @@ def test_key_follows_settings_but_not_the_number_of_jobs(tree: Path) -> None:
 
 def test_key_follows_versions(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = course.execution_key(tree, {})
-    monkeypatch.setattr(course.importlib.metadata, "version", lambda name: "99")
+    monkeypatch.setattr(key.importlib.metadata, "version", lambda name: "99")
     assert course.execution_key(tree, {}) != before
 
 
@@ -135,15 +140,69 @@ def test_key_ignores_compiled_files_and_what_an_official_run_writes(tree: Path) 
     (tree / "helpers" / "__pycache__").mkdir()
     (tree / "helpers" / "__pycache__" / "a.pyc").write_text("x")
     assert course.execution_key(tree, {}) == before[0]
-    (tree / "book" / "results" / "01.json").write_text("2")
+    (tree / "helpers" / "recorded" / "01.json").write_text("2")
     assert course.execution_key(tree, official) == before[1]
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A data set with one file, and the path of the file in an empty cache."""
+    body = b"real data"
+    file = data_scripts.File("a.txt", (), hashlib.sha256(body).hexdigest(), len(body), "a.txt")
+    made = data_scripts.DataSet(
+        "tiny", "t", "h", "l", "c",
+        lambda folder: {"text": (folder / "a.txt").read_text()},
+        (file,), standin=data_scripts.StandIn(lambda seed: {"text": "made up"}, "text", "none"),
+    )  # fmt: skip
+    monkeypatch.setitem(data_scripts.REGISTRY, "tiny", made)
+    for name, value in {"": "auto", "_DIR": str(tmp_path / "data"), "_MIRROR": ""}.items():
+        monkeypatch.setenv(f"COURSE_DATA{name}", value)
+    (tmp_path / "data" / "tiny").mkdir(parents=True)
+    return tmp_path / "data" / "tiny" / "a.txt"
+
+
+def test_key_follows_the_data_that_is_there(
+    tree: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fixed() -> list[str]:  # in these modes the data that is there changes no output
+        return [course.execution_key(tree, {"COURSE_DATA": m}) for m in ("official", "standin")]
+
+    without, others = course.execution_key(tree, {}), fixed()
+    assert "tiny" not in course.real_data({})
+    tiny.write_bytes(b"real data")  # as `python -m data_scripts fetch tiny` does
+    with_data = course.execution_key(tree, {})
+    assert with_data != without
+    assert "tiny" in course.real_data({"COURSE_DATA": "auto"})
+    assert others == fixed()
+    tiny.rename(tmp_path / "a.txt")
+    monkeypatch.setenv("COURSE_DATA_MIRROR", str(tmp_path))
+    assert course.execution_key(tree, {}) == with_data, "a mirror has the same content"
+
+
+def test_data_that_came_meanwhile_makes_only_its_stand_ins_stale(
+    tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(course, "cache_path", lambda root: tmp_path / "caches" / "new")
+    folder = tmp_path / "caches" / "old"
+    store = get_cache(folder)
+    texts = ["tiny: STAND-IN: text, 1 row; none", "tiny: real data", "other: STAND-IN: x"]
+    for number, text in enumerate(texts):
+        cell = new_code_cell(f"{number}", outputs=[new_output("stream", text=f"a\n{text}\n")])
+        bundle = build_book.CacheBundleIn(new_notebook(cells=[cell]), f"{number}_a.ipynb")
+        store.cache_notebook_bundle(bundle, check_validity=False)
+    moved = build_book.follow_data(folder, {"tiny"})
+    assert moved == tmp_path / "caches" / "new"
+    assert not folder.exists()
+    left = [record.uri for record in get_cache(moved).list_cache_records()]
+    assert sorted(left) == ["1_a.ipynb", "2_a.ipynb"]
+    assert build_book.follow_data(moved, set()) == moved
 
 
 # ---------------------------------------------------------------- pages
 
 
 def chapter(name: str, title: str, *, exists: bool) -> Any:
-    return course.Chapter(name, title, "about", ("K1",), "I", exists)
+    return plan.Chapter(name, title, "about", ("K1",), "I", exists)
 
 
 @pytest.fixture
@@ -156,9 +215,9 @@ def example() -> Any:
         Item("K1.r1", "result", "02", "Report 0.5"),
         Item("B1.r1", "result", "03", "Report 7"),
     ]
-    headings = [None, course.Heading("Strides", "strides"), course.Heading("With x", "")]
-    notebook = course.Notebook("02_tensors", "model = models.MLP(3)\nthe word Net", headings)
-    return course.Course(
+    headings = [None, plan.Heading("Strides", "strides"), plan.Heading("With x", "")]
+    written = plan.Notebook("02_tensors", "model = models.MLP(3)\nthe word Net", headings)
+    return plan.Course(
         chapters=[
             chapter("02_tensors", "Tensors", exists=True),
             chapter("03_data", "Data", exists=False),
@@ -168,7 +227,7 @@ def example() -> Any:
             "K1.c1": [Claim("02_tensors", 0)],
             "K1.e1": [Claim("02_tensors", 1), Claim("02_tensors", 2)],
         },
-        notebooks={"02_tensors": notebook},
+        notebooks={"02_tensors": written},
         sources={"K": "Textbook", "B": "Book"},
     )
 
@@ -185,11 +244,11 @@ def table_cells(markdown: str) -> list[str]:
 
 
 def test_source_map_counts_and_links(example: Any) -> None:
-    pages = course.source_map_pages(example)
-    assert set(pages) == {"source_map", "source_map_k", "source_map_b"}
-    assert "**2 of 5** items" in pages["source_map"]
-    assert "| idea | 1 | 1 |" in pages["source_map"]
-    textbook = pages["source_map_k"]
+    found = sources.source_map_pages(example)
+    assert set(found) == {"source_map", "source_map_k", "source_map_b"}
+    assert "**2 of 5** items" in found["source_map"]
+    assert "| idea | 1 | 1 |" in found["source_map"]
+    textbook = found["source_map_k"]
     assert "**2 of 4** items" in textbook
     assert "[2. Tensors](../../notebooks/02_tensors.ipynb)" in textbook
     assert "[2 › Strides](../../notebooks/02_tensors.ipynb#strides)" in textbook
@@ -198,12 +257,12 @@ def test_source_map_counts_and_links(example: Any) -> None:
 
 
 def test_text_of_an_item_is_shown_sign_by_sign(example: Any) -> None:
-    cells = table_cells(course.source_map_pages(example)["source_map_k"])
+    cells = table_cells(sources.source_map_pages(example)["source_map_k"])
     assert example.items[0].show in cells
 
 
 def test_corrections_are_counted_once_and_grouped(example: Any) -> None:
-    page = course.corrections_page(example)
+    page = sources.corrections_page(example)
     assert "**1 of 2** corrections" in page
     assert "1 correction in [2. Tensors]" in page
     assert page.count("K1.e1") == 1
@@ -215,12 +274,13 @@ def record(**changes: Any) -> dict[str, Any]:
         "item": "K1.r1", "what": "accuracy", "value": 0.512345, "low": 0.5, "high": 0.52,
         "unit": "", "source": 0.5, "band": 0.02, "verdict": "reproduced", "reason": "",
         "tier": "official", "dataset": "mnist", "profile": "full", "hardware": "H200",
-        "versions": {"torch": "2.14"}, "seeds": 3, "date": "2025-01-01", "commit": "abc",
+        "versions": {"torch": "2.14"}, "seeds": 3, "date": "2025-01-01",
+        "commit": "abc", "code": "123",
     } | changes  # fmt: skip
 
 
 def test_replication_shows_measured_and_missing_results(example: Any) -> None:
-    page = course.replication_page(example, [record()])
+    page = replication.replication_page(example, [record()])
     assert "report 2 results. **1** of them" in page
     assert "| accuracy | 0.5 ± 0.02 | 0.5123 (0.5 to 0.52) | **reproduced** |" in page
     assert "mnist (official), profile full, 3 seeds" in page
@@ -230,7 +290,7 @@ def test_replication_shows_measured_and_missing_results(example: Any) -> None:
 
 def test_replication_gives_the_reason_of_a_refutation(example: Any) -> None:
     changed = record(verdict="refuted", reason="leak of test data", seeds=1, band=None, source=None)
-    page = course.replication_page(example, [changed])
+    page = replication.replication_page(example, [changed])
     assert "| – | 0.5123 | **refuted**: leak of test data |" in page
 
 
@@ -238,7 +298,7 @@ def test_replication_says_what_can_not_be_measured(example: Any) -> None:
     empty = {"value": None, "low": None, "high": None, "seeds": 0, "band": None}
     verdict = {"verdict": "not measurable here", "reason": "it would need the prices of 2019"}
     beyond = record(**empty, **verdict)
-    page = course.replication_page(example, [beyond])
+    page = replication.replication_page(example, [beyond])
     assert "report 2 results. **0** of them" in page
     assert "1 cannot be measured here" in page
     assert "| 0.5 | – | **not measurable here**: it would need the prices of 2019 |" in page
@@ -247,11 +307,11 @@ def test_replication_says_what_can_not_be_measured(example: Any) -> None:
 def test_broken_results_name_their_file(tmp_path: Path) -> None:
     (tmp_path / "02_tensors.json").write_text("{")
     with pytest.raises(ExtensionError, match=r"02_tensors\.json is not a file of recorded"):
-        course.read_records(tmp_path)
+        replication.read_records(tmp_path)
 
 
 def test_benchmarks_page() -> None:
-    assert "No benchmark has been recorded yet" in course.benchmarks_page({})
+    assert "No benchmark has been recorded yet" in benchmarks.benchmarks_page({})
     case = {"group": "matmul", "name": "mm", "device": "cuda", "dtype": "fp32", "shape": "64×64",
             "median_s": 2.13e-4, "p10_s": 2e-4, "p90_s": 3e-4,
             "rate": 64.02e12, "unit": "FLOP/s", "share_of_limit": 0.87}  # fmt: skip
@@ -260,7 +320,7 @@ def test_benchmarks_page() -> None:
     loop = {"hardware": {"cpu": "CPU X"}, "versions": {"torch": "2.14.1"}, "rows": [
         {"workload": "tiny", "loop": "fit", "seconds_a_step": spread, "ratio": ratio}]}  # fmt: skip
     suite = {"hardware": {"accelerator": "H200", "driver": None}, "cases": [case]}
-    page = course.benchmarks_page({"a": suite}, loop)
+    page = benchmarks.benchmarks_page({"a": suite}, loop)
     assert "## H200" in page
     assert "| fit | 200 µs | 100 µs to 300 µs | 1.015 | 0.990 to 1.020 |" in page
     assert "| mm | cuda | fp32 | 64×64 | 213 µs | 200 µs to 300 µs | 64.02 TFLOP/s | 87 % |" in page
@@ -271,7 +331,7 @@ def test_benchmarks_page() -> None:
     [(3e-8, "30 ns"), (2.5e-6, "2.5 µs"), (0.012, "12 ms"), (1.5, "1.5 s"), (90, "1.5 min")],
 )
 def test_durations(value: float, text: str) -> None:
-    assert course.seconds(value) == text
+    assert markdown.seconds(value) == text
 
 
 def test_model_index_reads_classes_and_finds_users(tmp_path: Path, example: Any) -> None:
@@ -279,22 +339,27 @@ def test_model_index_reads_classes_and_finds_users(tmp_path: Path, example: Any)
         'class MLP:\n    """Like :class:`Net`, 1,234 parameters.\n\n    More, 5 parameters."""\n'
         "class _Hidden:\n    pass\nclass Net:\n    pass\n"
     )
-    models = course.read_models(tmp_path)
-    assert [(model.name, model.parameters) for model in models] == [("MLP", "1,234"), ("Net", "")]
-    page = course.model_index_page(example, models)
+    found = models.read_models(tmp_path)
+    assert [(model.name, model.parameters) for model in found] == [("MLP", "1,234"), ("Net", "")]
+    page = models.model_index_page(example, found)
     assert "| `MLP` | Like `Net`, 1,234 parameters. | 1,234 | [2. Tensors]" in page
     assert "| `Net` |  |  |  |" in page  # the word Net in a sentence is not the class
+    own = "class Net(models.MLP):\n    pass\nnet = Net()\nimport Net"
+    example.notebooks["02_tensors"].text = own  # a class of the chapter's own
+    assert "| `Net` |  |  |  |" in models.model_index_page(example, found)
+    example.notebooks["02_tensors"].text = "from helpers.models import MLP, Net"
+    assert "| `Net` |  |  | [2. Tensors]" in models.model_index_page(example, found)
 
 
 def test_status_page_lists_run_times(example: Any) -> None:
-    page = course.status_page(example, {"02_tensors": (12.3, "2025-01-01")}, "Profile: quick.")
+    page = status.status_page(example, {"02_tensors": (12.3, "2025-01-01")}, "Profile: quick.")
     assert "| 12.3 s | 2025-01-01 |" in page
     assert "Data" not in page.partition("## Versions")[0]
-    assert "not executed" in course.status_page(example, {}, "")
+    assert "not executed" in status.status_page(example, {}, "")
 
 
 def test_landing_table_marks_planned_chapters(example: Any) -> None:
-    page = course.chapters_table(example)
+    page = status.chapters_table(example)
     assert "**[Tensors](../notebooks/02_tensors.ipynb)**" in page
     assert "Data {bdg-secondary-line}`planned`" in page
 
@@ -308,32 +373,32 @@ def test_headings_get_the_anchors_that_myst_gives(tmp_path: Path) -> None:
         new_markdown_cell("## With $x$"),
     ]
     nbformat.write(new_notebook(cells=cells), tmp_path / "02_tensors.ipynb")
-    found = course.read_notebook(tmp_path / "02_tensors.ipynb").headings
+    found = plan.read_notebook(tmp_path / "02_tensors.ipynb").headings
     assert found[1] is None
     assert [heading.slug for heading in found[2:]] == ["a-view-again", "a-view-again-1", ""]
 
 
 def test_unchanged_pages_are_not_written_again(tmp_path: Path) -> None:
     path = tmp_path / "page.md"
-    assert course.write_if_changed(path, "a\n\n")
+    assert pages.write_if_changed(path, "a\n\n")
     os.utime(path, (1, 1))
-    assert not course.write_if_changed(path, "a")
+    assert not pages.write_if_changed(path, "a")
     assert path.stat().st_mtime == 1
-    assert course.write_if_changed(path, "b")
+    assert pages.write_if_changed(path, "b")
 
 
 def test_mathjax_is_copied_with_its_fonts(tmp_path: Path) -> None:
-    course.copy_mathjax(tmp_path)
+    mathjax.copy_mathjax(tmp_path)
     assert (tmp_path / "tex-chtml.js").stat().st_size > 500_000
     assert len(list(tmp_path.glob("output/chtml/fonts/woff-v2/*.woff"))) > 10
 
 
 def test_missing_mathjax_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(course, "MATHJAX_PACKAGE", "no-such-package")
-    course.mathjax_folder.cache_clear()
+    monkeypatch.setattr(mathjax, "MATHJAX_PACKAGE", "no-such-package")
+    mathjax.mathjax_folder.cache_clear()
     with pytest.raises(ExtensionError, match="make setup"):
-        course.mathjax_folder()
-    course.mathjax_folder.cache_clear()
+        mathjax.mathjax_folder()
+    mathjax.mathjax_folder.cache_clear()
 
 
 # ---------------------------------------------------------------- executing notebooks
@@ -361,22 +426,25 @@ def test_notebooks_are_executed_once_in_their_own_folder(
         "import sys\nprint('careful', file=sys.stderr)",
         course={"alone": 1},
     )
-    assert build_book.execute_stale([first, second], store, timeout=60) == []
+    assert build_book.execute_stale([first, second], store, timeout=600) == []
     assert (tmp_path / "made").is_file()
     printed = capsys.readouterr().out
     assert "2 notebooks, 2 to execute" in printed
     assert "note: 02_b, cell 0 wrote to stderr: careful" in printed
     _, merged = store.merge_match_into_notebook(nbformat.read(first, 4))
     assert merged.cells[1].outputs[0].data["text/plain"] == "2"
-    assert build_book.execute_stale([first, second], store, timeout=60) == []
+    assert build_book.execute_stale([first, second], store, timeout=600) == []
     assert "2 notebooks, 0 to execute" in capsys.readouterr().out
 
 
 def test_failures_name_the_cell_and_are_not_cached(tmp_path: Path, store: Any) -> None:
     bad = write_notebook(tmp_path / "01_bad.ipynb", "x = 1", "x / 0")
     dead = write_notebook(tmp_path / "02_dead.ipynb", "import os\nos._exit(1)")
-    slow = write_notebook(tmp_path / "03_slow.ipynb", "import time\ntime.sleep(60)")
-    found = build_book.execute_stale([bad, dead, slow], store, timeout=3)
+    limit = {"timeout": 3}  # its own: on a busy machine the others may take longer
+    slow = write_notebook(
+        tmp_path / "03_slow.ipynb", "import time\ntime.sleep(600)", execution=limit
+    )
+    found = build_book.execute_stale([bad, dead, slow], store, timeout=600)
     errors = {outcome.path.stem: outcome.error for outcome in found}
     assert set(errors) == {"01_bad", "02_dead", "03_slow"}
     assert errors["01_bad"].startswith("cell 1\n")
@@ -388,20 +456,20 @@ def test_failures_name_the_cell_and_are_not_cached(tmp_path: Path, store: Any) -
 
 
 def test_changed_code_or_tags_make_a_notebook_stale(store: Any) -> None:
-    notebook = new_notebook(cells=[new_code_cell("1")])
-    assert not build_book.is_cached(store, notebook)
-    store.cache_notebook_bundle(build_book.CacheBundleIn(notebook, "a"), check_validity=False)
-    assert build_book.is_cached(store, notebook)
-    notebook.cells.append(new_markdown_cell("only words"))
-    assert build_book.is_cached(store, notebook)
-    notebook.cells[0].metadata["tags"] = ["remove-cell"]
-    assert not build_book.is_cached(store, notebook)
+    cells = new_notebook(cells=[new_code_cell("1")])
+    assert not build_book.is_cached(store, cells)
+    store.cache_notebook_bundle(build_book.CacheBundleIn(cells, "a"), check_validity=False)
+    assert build_book.is_cached(store, cells)
+    cells.cells.append(new_markdown_cell("only words"))
+    assert build_book.is_cached(store, cells)
+    cells.cells[0].metadata["tags"] = ["remove-cell"]
+    assert not build_book.is_cached(store, cells)
 
 
 def test_broken_notebook_stops_with_its_name(tmp_path: Path) -> None:
     (tmp_path / "01_a.ipynb").write_text("{")
     with pytest.raises(SystemExit, match=r"01_a\.ipynb is not a notebook"):
-        build_book.read(tmp_path / "01_a.ipynb")
+        notebook.read(tmp_path / "01_a.ipynb")
 
 
 def test_only_the_latest_caches_are_kept(tmp_path: Path) -> None:
@@ -427,6 +495,20 @@ def test_number_of_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
         build_book.jobs()
 
 
+def test_cells_of_the_full_profile_may_take_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert build_book.cell_timeout(1800, {"COURSE_PROFILE": "quick"}) == 1800
+    assert build_book.cell_timeout(1800, {"COURSE_PROFILE": "full"}) == notebook.FULL_TIMEOUT
+    assert build_book.cell_timeout(9999, {"COURSE_PROFILE": "full"}) == 9999
+    for driver, expected in ((True, notebook.FULL_TIMEOUT), (False, 1800)):
+        monkeypatch.setattr(course, "has_driver", lambda found=driver: found)
+        assert build_book.cell_timeout(1800, {}) == expected
+
+
+def test_figures_are_drawn_into_the_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MPLBACKEND", "agg")  # a test or a shell may have set it
+    assert build_book.kernel_environment(2)["MPLBACKEND"].endswith("backend_inline")
+
+
 def test_kernels_share_the_cores_unless_the_user_says_otherwise(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -439,11 +521,11 @@ def test_kernels_share_the_cores_unless_the_user_says_otherwise(
 def test_run_times_come_from_the_cache(tmp_path: Path, store: Any) -> None:
     (tmp_path / "notebooks").mkdir()
     path = write_notebook(tmp_path / "notebooks" / "01_a.ipynb", "1 + 1")
-    assert course.cached_runs(tmp_path, store.path) == {}
+    assert status.cached_runs(tmp_path, store.path) == {}
     bundle = build_book.CacheBundleIn(
         nbformat.read(path, 4), str(path), data={"execution_seconds": 4.0}
     )
     store.cache_notebook_bundle(bundle, check_validity=False)
-    assert course.cached_runs(tmp_path, store.path)["01_a"][0] == 4.0
+    assert status.cached_runs(tmp_path, store.path)["01_a"][0] == 4.0
     path.write_text(json.dumps(json.loads(path.read_text())).replace("1 + 1", "1 + 2"))
-    assert course.cached_runs(tmp_path, store.path) == {}
+    assert status.cached_runs(tmp_path, store.path) == {}

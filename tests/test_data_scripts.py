@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import errno
 import hashlib
 import io
 import os
@@ -11,6 +13,8 @@ import struct
 import subprocess
 import sys
 import tarfile
+import textwrap
+import tomllib
 from pathlib import Path
 
 import pandas as pd
@@ -24,16 +28,22 @@ from data_scripts import (
     File,
     StandIn,
     _core,
+    _disk,
     _files,
-    bike_sharing,
     load,
-    photos,
-    synthetic,
-    wine_quality,
+    sets,
 )
 from data_scripts.__main__ import main
 from data_scripts._images import IDX_FILES, read_idx, read_images
 from data_scripts._manifests import manifest
+from data_scripts.sets import (
+    bike_sharing,
+    boston_housing,
+    california_housing,
+    photos,
+    synthetic,
+    wine_quality,
+)
 
 ROOT = Path(data_scripts.__file__).parent.parent
 WITH_FILES = [name for name, dataset in REGISTRY.items() if dataset.files]
@@ -68,11 +78,37 @@ def test_registry_entry_is_complete(name: str) -> None:
     for file in dataset.files:
         assert re.fullmatch(r"[0-9a-f]{64}", file.sha256)
         assert file.size > 0
-        assert file.urls
-        assert any(url.startswith("https://") for url in file.urls)
+        urls = file.urls or [url for archive in dataset.archives for url in archive.urls]
+        schemes = [url.split("://")[0] for url in urls]
+        assert schemes[0] == "https"
+        assert schemes == sorted(schemes, reverse=True)  # http only after https
         assert not Path(file.mirror).is_absolute()
         assert Path(file.name).name == file.name
     assert len({file.name for file in dataset.files}) == len(dataset.files)
+
+
+def test_new_module_is_found_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = """
+        from data_scripts import DataSet
+        DATASETS = (DataSet("{name}", "T", "h", "l", "c", lambda f: {{}}, bundled="generated"),)
+    """
+    monkeypatch.setattr(sets, "__path__", [*sets.__path__, str(tmp_path)])
+    (tmp_path / "toy_sets.py").write_text(textwrap.dedent(text).format(name="toy"))
+    found = data_scripts._found()
+    assert set(found) == {*REGISTRY, "toy"}
+    assert list(found) == sorted(found)
+    (tmp_path / "toy_copies.py").write_text(textwrap.dedent(text).format(name="mnist"))
+    with pytest.raises(DataError, match="mnist: two data sets have this name"):
+        data_scripts._found()
+
+
+def test_installed_package_has_the_lists() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    package = ROOT / "data_scripts"
+    for path in package.rglob("*"):
+        if path.is_file() and path.suffix not in (".py", ".pyc"):
+            name = ".".join(path.parent.relative_to(ROOT).parts)
+            assert any(path.match(pattern) for pattern in project["package-data"][name])
 
 
 # Content
@@ -154,7 +190,7 @@ def test_digits_are_real_in_every_mode() -> None:
 
 def test_california_standin() -> None:
     frame = load("california_housing", "standin").frame
-    assert tuple(frame.columns) == data_scripts.california_housing.COLUMNS
+    assert tuple(frame.columns) == california_housing.COLUMNS
     assert frame.shape == (4000, 10)
     assert frame["total_bedrooms"].isna().sum() == 40
     assert frame.drop(columns="total_bedrooms").notna().all(axis=None)
@@ -173,7 +209,7 @@ def test_california_standin() -> None:
 
 def test_boston_standin() -> None:
     frame = load("boston_housing", "standin").frame
-    assert tuple(frame.columns) == data_scripts.boston_housing.COLUMNS
+    assert tuple(frame.columns) == boston_housing.COLUMNS
     assert frame.shape == (506, 14)
     assert frame.notna().all(axis=None)
     assert frame["MEDV"].between(5, 50).all()
@@ -414,7 +450,9 @@ def test_frame_of_something_else() -> None:
 
 
 def test_unknown_name_lists_the_valid_ones() -> None:
-    with pytest.raises(DataError, match=r"mnits: unknown data set\. Valid names: mnist, fashion"):
+    with pytest.raises(
+        DataError, match=f"mnits: unknown data set\\. Valid names: {', '.join(sorted(REGISTRY))}"
+    ):
         load("mnits")
 
 
@@ -442,10 +480,87 @@ def test_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COURSE_DATA_DIR", "")
     assert data_scripts.data_root() == ROOT / "data"
     assert data_scripts.mirror_root() is None
-    monkeypatch.setattr(_core, "_CHECKOUT", tmp_path / "site-packages")
+    site = tmp_path / "site-packages"
+    site.mkdir()
+    monkeypatch.setattr(_core, "_CHECKOUT", site)
     assert data_scripts.data_root().name == "nn-pytorch-course"
+    for stray in (b"[tool.poetry]", b'[project]\nname = "other"\n', b"\xff\xfe"):
+        (site / "pyproject.toml").write_bytes(stray)
+        assert data_scripts.data_root().name == "nn-pytorch-course"
+    (site / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
+    monkeypatch.setenv("COURSE_DATA_DIR", "")
+    assert data_scripts.data_root() == site / "data"
+    (site / "pyproject.toml").unlink()
     monkeypatch.setenv("COURSE_DATA_DIR", "other")
     assert data_scripts.data_root() == tmp_path / "other"
+
+
+# What a data set would be now
+
+
+def test_tiers_follow_cache_mirror_and_mode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(
+        REGISTRY,
+        "tiny",
+        data_scripts.DataSet(
+            "tiny",
+            "t",
+            "h",
+            "l",
+            "c",
+            lambda folder: {},
+            (
+                File("a.txt", (), "0" * 64, 9, "plain/a.txt"),
+                File("b.txt", (), "0" * 64, 9, "packed/b.gz", "gz"),
+            ),
+            standin=StandIn(lambda seed: {}, "", ""),
+        ),
+    )
+
+    def tier() -> str:
+        return data_scripts.tiers(["tiny"])["tiny"]
+
+    cache, mirror = tmp_path / "cache" / "tiny", tmp_path / "mirror"
+    assert tier() == "stand-in"
+    for name in ("plain/a.txt", "packed/b.gz"):
+        (mirror / name).parent.mkdir(parents=True)
+        (mirror / name).write_bytes(b"cut off")
+    monkeypatch.setenv("COURSE_DATA_MIRROR", str(mirror))
+    assert tier() == "stand-in"
+    (mirror / "plain/a.txt").write_bytes(b"real data")
+    assert tier() == "mirror"
+    cache.mkdir(parents=True)
+    (cache / "a.txt").write_bytes(b"real data")
+    (mirror / "plain/a.txt").unlink()
+    assert tier() == "mirror"
+    (cache / "b.txt").write_bytes(b"real data")
+    assert tier() == "cached"
+    (cache / "b.txt").write_bytes(b"cut")
+    monkeypatch.delenv("COURSE_DATA_MIRROR")
+    assert tier() == "stand-in"
+    (cache / "b.txt").write_bytes(b"real data")
+    monkeypatch.setenv("COURSE_DATA", "standin")
+    monkeypatch.setenv("COURSE_DATA_MIRROR", "no-such-folder")
+    assert tier() == "stand-in"
+
+
+def test_tiers_know_every_set_and_read_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: object, **__: object) -> None:
+        raise AssertionError("tiers must not read a file")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", forbidden)
+        tiers = data_scripts.tiers()
+    assert list(tiers) == list(REGISTRY)
+    assert {name for name, tier in tiers.items() if tier == "stand-in"} == set(WITH_FILES)
+    assert {tier for name, tier in tiers.items() if name not in WITH_FILES} == {"generated"}
+    with pytest.raises(DataError, match=r"mnits: unknown data set"):
+        data_scripts.tiers(["mnits"])
+    monkeypatch.setenv("COURSE_DATA_MIRROR", "no-such-folder")
+    with pytest.raises(DataError, match="is not a folder"):
+        data_scripts.tiers()
 
 
 # The command line
@@ -487,6 +602,7 @@ def test_fetch_list_and_verify(
     assert re.search(r"small .* yes\n", capsys.readouterr().out)
     assert main(["verify"]) == 0
     assert "1 cached files are right, 0 are wrong" in capsys.readouterr().out
+    (tmp_path / "cache" / "small" / "small.bin").unlink()  # a link to the mirror
     (tmp_path / "cache" / "small" / "small.bin").write_bytes(b"SOME DATA")
     assert main(["verify"]) == 1
     error = capsys.readouterr().err
@@ -495,6 +611,19 @@ def test_fetch_list_and_verify(
     assert "fetch small" in error
     assert main(["fetch", "small"]) == 0
     assert main(["verify"]) == 0
+
+
+def test_verify_names_a_file_that_must_not_be_read(
+    mirrored: bytes, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    assert main(["fetch", "small"]) == 0
+    monkeypatch.setattr(_disk, "sha256_of", refuse)
+    assert main(["verify"]) == 1
+    assert "small/small.bin: expected SHA-256" in (error := capsys.readouterr().err)
+    assert "got nothing (Permission denied)" in error
 
 
 def test_fetch_all_goes_on_after_a_failure(
@@ -535,6 +664,42 @@ def test_program_has_no_traceback_and_starts_without_torch() -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("error: nope: unknown data set. Valid names: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_import_is_cheap() -> None:
+    heavy = ["torch", "pandas", "numpy", "sklearn", "requests", "pooch", "filelock", "tqdm"]
+    program = (
+        "import sys, data_scripts; data_scripts.tiers(); data_scripts._files.cached; "
+        f"print(sorted(set({heavy}) & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1250", "cp932", "gbk"])
+def test_output_in_any_encoding(
+    mirrored: bytes, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    strange = dataclasses.replace(REGISTRY["small"], title="Sm\N{INFINITY}ll… ×")
+    monkeypatch.setitem(REGISTRY, "small", strange)
+    output = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", output)
+    assert main(["list"]) == 0
+    output.flush()
+    assert b"small" in output.buffer.getvalue()
+
+
+def test_interrupted_fetch_ends_in_one_line(
+    mirrored: bytes, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_files, "_collect", interrupt)
+    assert main(["fetch", "small"]) == 130
+    assert capsys.readouterr().err.startswith("interrupted: ")
 
 
 def test_help(capsys: pytest.CaptureFixture[str]) -> None:

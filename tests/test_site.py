@@ -1,15 +1,14 @@
 """The finished site, page by page in headless Chromium.
 
-tools/build_book.py builds the site first, in the mode of the tests and into a folder of its own,
-so that it does not replace the book of `make book`. To check a finished site instead, the one to
-be published for example: ``COURSE_SITE=_build/html pytest tests/test_site.py``.
+tools/build_book.py builds the site first, from the outputs that the notebooks store, and into a
+folder of its own, so that it does not replace the book of `make book`. To check a finished site
+instead, the one to be published for example: ``COURSE_SITE=_build/html pytest tests/test_site.py``.
 """
 
 from __future__ import annotations
 
 import functools
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -23,12 +22,26 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 from filelock import FileLock
-from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
+
+from tools.address import built_from
+from tools.browser import find
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUT = ROOT / "_build" / "test"
 PHONE: ViewportSize = {"width": 390, "height": 844}
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+# Milliseconds for any one step: no test may fail because the machine is busy.
+PATIENCE = 300_000
+# No GPU, no sandbox (as root), nothing in a container's small /dev/shm, no calls of its own.
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--no-first-run",
+)
 
 
 def toc_files() -> list[str]:
@@ -63,8 +76,9 @@ def site() -> Path:
     OUTPUT.mkdir(parents=True, exist_ok=True)
     with FileLock(mark.with_suffix(".lock")):
         if not mark.is_file() or mark.read_text(encoding="utf-8") != run:
+            command = [sys.executable, str(ROOT / "tools" / "build_book.py")]
             done = subprocess.run(
-                [sys.executable, str(ROOT / "tools" / "build_book.py"), "--output", str(OUTPUT)],
+                [*command, "--stored", "--output", str(OUTPUT)],
                 capture_output=True,
                 text=True,
                 check=False,
@@ -93,22 +107,25 @@ def base(site: Path) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Start the browser of this machine."""
+    path = find()
+    if path is None:
+        pytest.fail(
+            "the site tests need Chromium or Chrome; install it with your package manager "
+            "(apt install chromium) or with `python -m playwright install chromium`",
+            pytrace=False,
+        )
     with sync_playwright() as playwright:
-        own = playwright.chromium.executable_path
-        found = next(filter(None, map(shutil.which, BROWSERS)), None)
-        path = found or (own if Path(own).is_file() else None)
-        if path is None:
-            pytest.fail(
-                "the site tests need Chromium or Chrome; install it with your package manager "
-                "(apt install chromium) or with `python -m playwright install chromium`",
-                pytrace=False,
-            )
         started = playwright.chromium.launch(
-            executable_path=path,
-            args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"],
+            executable_path=path, args=list(FLAGS), timeout=PATIENCE
         )
         yield started
         started.close()
+
+
+def new_page(context: BrowserContext) -> Page:
+    """Return a page that waits as long as a busy machine takes."""
+    context.set_default_timeout(PATIENCE)
+    return context.new_page()
 
 
 @dataclass
@@ -149,7 +166,7 @@ class Visit:
 def visit(browser: Browser, base: str) -> Iterator[Visit]:
     """Return a fresh, watched page on the served site."""
     context = browser.new_context()
-    found = Visit(context.new_page())
+    found = Visit(new_page(context))
     found.watch(base)
     yield found
     context.close()
@@ -186,7 +203,8 @@ def check_mathematics(page: Page) -> None:
 
 def check_width(page: Page) -> None:
     page.set_viewport_size(PHONE)
-    page.wait_for_timeout(200)
+    # Two frames later the page has its new layout.
+    page.evaluate("() => new Promise(f => requestAnimationFrame(() => requestAnimationFrame(f)))")
     wide = page.evaluate(
         """() => {
           const root = document.documentElement;
@@ -214,12 +232,12 @@ def test_page_is_sound(name: str, visit: Visit, base: str) -> None:
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_chapter_has_its_buttons(name: str, visit: Visit, base: str) -> None:
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
-    repository = config["repository"]
+    address, tag = built_from(ROOT)
     page = visit.open(f"{base}/{name}.html")
     colab = page.locator('a[href^="https://colab.research.google.com"]').first
-    path = urlsplit(repository["url"]).path
+    place = f"{urlsplit(address).path}/blob/{tag or config['repository']['branch']}"
     assert colab.get_attribute("href") == (
-        f"https://colab.research.google.com/github{path}/blob/{repository['branch']}/{name}.ipynb"
+        f"https://colab.research.google.com/github{place}/{name}.ipynb"
     )
     download = page.locator("a.btn-download-source-button").first.get_attribute("href")
     assert download is not None
@@ -240,10 +258,9 @@ def test_start_address_leads_to_the_landing_page(visit: Visit, base: str) -> Non
 
 
 def found_pages(page: Page) -> list[str]:
-    page.wait_for_selector("#search-results ul.search li a", timeout=20_000)
+    page.wait_for_selector("#search-results ul.search li a")
     page.wait_for_function(
-        "() => /finished|found/i.test(document.querySelector('#search-results').textContent)",
-        timeout=20_000,
+        "() => /finished|found/i.test(document.querySelector('#search-results').textContent)"
     )
     return page.eval_on_selector_all(
         "#search-results ul.search li > a", "all => all.map(one => one.getAttribute('href'))"
@@ -282,7 +299,7 @@ def test_dark_mode_switches_and_stays(visit: Visit, base: str) -> None:
 @pytest.mark.parametrize("name", [PAGES[0], *CHAPTERS[:2]])
 def test_page_works_from_a_folder(name: str, site: Path, browser: Browser) -> None:
     context = browser.new_context(offline=True)
-    visit = Visit(context.new_page())
+    visit = Visit(new_page(context))
     visit.watch(site.as_uri())
     page = visit.open((site / f"{name}.html").as_uri())
     check_images(page)
@@ -293,7 +310,7 @@ def test_page_works_from_a_folder(name: str, site: Path, browser: Browser) -> No
 
 def test_search_works_from_a_folder(site: Path, browser: Browser) -> None:
     context = browser.new_context(offline=True)
-    visit = Visit(context.new_page())
+    visit = Visit(new_page(context))
     visit.watch(site.as_uri())
     page = visit.open((site / "search.html").as_uri() + "?q=autograd")
     assert any("04_autograd" in link for link in found_pages(page))

@@ -31,9 +31,7 @@ import gc
 import importlib
 import importlib.metadata
 import importlib.util
-import json
 import logging
-import os
 import random
 import statistics
 import time
@@ -48,7 +46,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from helpers import models, timing, train
+from helpers import files, models, timing, train
 from helpers.data import TensorLoader
 
 BATCH = 32
@@ -415,10 +413,7 @@ def main() -> None:
             "not_installed": absent,
             "rows": rows,
         }
-        temporary = options.json.with_name(f"{options.json.name}.{os.getpid()}.tmp")
-        text = json.dumps(result, indent=1, ensure_ascii=False) + "\n"
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, options.json)
+        files.write_json(options.json, result)
         print(f"\nwritten to {options.json}")
 
 

@@ -6,122 +6,69 @@ named by a hash of helpers/, data_scripts/ and the environment (see book/_ext/co
 
 ``COURSE_JOBS`` sets how many notebooks run at the same time; the default is the number of cores.
 A notebook with ``"course": {"alone": true}`` in its metadata runs after the others, by itself:
-the chapters that measure time need this.
+the chapters that measure time need this. ``_build/reports`` gets a file for each that failed.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
 import yaml
+from joblib import cpu_count
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.cache.main import JupyterCacheBase
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "book" / "_ext"))
+sys.path[:0] = [str(ROOT), str(ROOT / "book" / "_ext")]
 
 import course  # noqa: E402 - it lies in the folder that the line above adds
 
+from helpers import files  # noqa: E402
+from tools.notebook import FULL_TIMEOUT, Outcome, environment, execute, read  # noqa: E402
+
 KEPT_CACHES = 2
-ANSI = re.compile(r"\x1b\[[0-9;]*m")
-
-
-@dataclass
-class Outcome:
-    """What came of executing one notebook."""
-
-    path: Path
-    notebook: nbformat.NotebookNode
-    seconds: float
-    error: str = ""
 
 
 def jobs() -> int:
     """Return how many notebooks may run at the same time."""
     value = os.environ.get("COURSE_JOBS", "")
     if not value:
-        return os.cpu_count() or 1
+        return cpu_count()  # which knows the limit of a container
     if not value.isdigit() or int(value) < 1:
         raise SystemExit(f"COURSE_JOBS={value!r} is not a number of jobs; use 1, 2, 3 …")
     return int(value)
 
 
 def kernel_environment(threads: int) -> dict[str, str]:
-    """Return the environment of a kernel; what the user has set wins.
+    """Return the environment of a kernel; a number of threads that the user has set wins.
 
     Args:
         threads: how many threads one kernel may use, so that all together fit the cores.
     """
-    defaults = {
-        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-        "OMP_NUM_THREADS": str(threads),
-        "MKL_NUM_THREADS": str(threads),
-        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
-    }
-    own = {**defaults, **os.environ}
-    own["PYTHONPATH"] = defaults["PYTHONPATH"]
-    return own
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+    return environment(**{name: os.environ.get(name, str(threads)) for name in names})
 
 
-def read(path: Path) -> nbformat.NotebookNode:
-    """Read a notebook, or stop with one line that says which file is broken."""
-    try:
-        return nbformat.read(path, as_version=4)
-    except (nbformat.reader.NotJSONError, nbformat.ValidationError, AttributeError) as error:
-        reason = str(error).partition("\n")[0][:200]
-        raise SystemExit(f"{path.name} is not a notebook; restore it from git: {reason}") from None
+def cell_timeout(quick: int, environ: Mapping[str, str] = os.environ) -> int:
+    """Return the seconds that a cell may take.
 
-
-def describe(error: Exception, notebook: nbformat.NotebookNode, log: str) -> str:
-    """Return the report of a failure: which cell, its code, the traceback."""
-    if isinstance(error, DeadKernelError):
-        return f"the kernel died; its last words:\n{log[-3000:]}"
-    failed = [
-        (index, cell)
-        for index, cell in enumerate(notebook.cells)
-        if cell.cell_type == "code"
-        and any(output.output_type == "error" for output in cell.get("outputs", []))
-        and "raises-exception" not in cell.metadata.get("tags", [])
-    ]
-    where = f"cell {failed[-1][0]}\n" if failed else ""
-    return where + str(error)
-
-
-def execute(path: Path, timeout: int, threads: int) -> Outcome:
-    """Execute one notebook on a fresh kernel in its own folder."""
-    notebook = read(path)
-    timeout = notebook.metadata.get("execution", {}).get("timeout", timeout)
-    client = NotebookClient(
-        notebook,
-        timeout=timeout,
-        record_timing=False,  # times in the metadata would change the key in the cache
-        resources={"metadata": {"path": str(path.parent)}},
-    )
-    error = ""
-    start = time.perf_counter()
-    # A kernel's own messages go to a file: they are of interest only if it dies.
-    with tempfile.TemporaryFile("w+", errors="replace") as log:
-        try:
-            client.execute(env=kernel_environment(threads), stderr=log)
-        except (CellExecutionError, CellTimeoutError, DeadKernelError, RuntimeError) as problem:
-            log.seek(0)
-            error = describe(problem, notebook, log.read())
-    return Outcome(path, notebook, time.perf_counter() - start, error)
+    Args:
+        quick: the limit of the quick profile; the full one trains for longer.
+        environ: the variables that choose the profile.
+    """
+    default = "full" if course.has_driver() else "quick"
+    full = (environ.get("COURSE_PROFILE") or default) == "full"
+    return max(quick, FULL_TIMEOUT) if full else quick
 
 
 def is_cached(cache: JupyterCacheBase, notebook: nbformat.NotebookNode) -> bool:
@@ -131,6 +78,13 @@ def is_cached(cache: JupyterCacheBase, notebook: nbformat.NotebookNode) -> bool:
     except KeyError:
         return False
     return True
+
+
+def keep(cache: JupyterCacheBase, outcome: Outcome) -> None:
+    """Put an executed notebook into the cache."""
+    data = {"execution_seconds": outcome.seconds}
+    bundle = CacheBundleIn(outcome.notebook, str(outcome.path), data=data)
+    cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
 
 
 def report_stderr(outcome: Outcome) -> None:
@@ -175,21 +129,16 @@ def execute_stale(paths: list[Path], cache: JupyterCacheBase, timeout: int) -> l
             return
         print(name, flush=True)
         report_stderr(outcome)
-        cache.cache_notebook_bundle(
-            CacheBundleIn(
-                outcome.notebook, str(outcome.path), data={"execution_seconds": outcome.seconds}
-            ),
-            check_validity=False,
-            overwrite=True,
-        )
+        keep(cache, outcome)
 
-    cores = os.cpu_count() or 1
+    cores = cpu_count()
     for group, width in ((stale, min(jobs(), len(stale))), (alone, 1)):
         if not group:
             continue
         with ThreadPoolExecutor(width) as pool:
             threads = max(1, cores // width)
-            futures = [pool.submit(execute, path, timeout, threads) for path in group]
+            env = kernel_environment(threads)
+            futures = [pool.submit(execute, path, timeout=timeout, env=env) for path in group]
             for future in as_completed(futures):
                 finish(future.result())
     return failures
@@ -204,22 +153,82 @@ def prune(caches: Path, current: Path) -> None:
         shutil.rmtree(folder)
 
 
-def build_site(root: Path, output: Path) -> int:
+def shows_stand_in(notebook: nbformat.NotebookNode, names: Iterable[str]) -> bool:
+    """Tell whether an output says that one of these data sets was a stand-in."""
+    texts = [
+        output.get("text") or output.get("data", {}).get("text/plain", "")
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+    ]
+    return any(f"{name}: STAND-IN" in text for name in names for text in texts)
+
+
+def follow_data(folder: Path, came: set[str]) -> Path:
+    """Give a cache the key of the data that is there now, and return its new folder.
+
+    Notebooks download what they need, which changes the key. Those that ran before a data set
+    came and show its stand-in leave the cache.
+
+    Args:
+        folder: the cache.
+        came: data sets that came while the notebooks ran.
+    """
+    now = course.cache_path(ROOT)
+    if now == folder:
+        return folder
+    shutil.rmtree(now, ignore_errors=True)
+    folder.rename(now)
+    cache = get_cache(now)
+    for record in cache.list_cache_records():
+        if shows_stand_in(cache.get_cache_bundle(record.pk).nb, came):
+            cache.remove_cache(record.pk)
+    return now
+
+
+def build_site(root: Path, output: Path, *, stored: bool = False) -> int:
     """Run Jupyter Book with warnings as errors and return its exit status.
 
     Args:
         root: the root of the repository.
         output: the folder that gets ``_build/html``.
+        stored: show the outputs that the notebooks store, in place of executed ones.
 
     After a failure Sphinx's memory of the pages is deleted: it would take a page that it has read
     as good and keep silent about its warnings the next time.
     """
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
     options = ["build", ".", "-n", "-W", "--keep-going", "--path-output", str(output)]
-    status = subprocess.run([*command, *options], cwd=root, check=False).returncode
+    env = {**os.environ, "COURSE_STORED": "1"} if stored else None
+    status = subprocess.run([*command, *options], cwd=root, env=env, check=False).returncode
     if status:
         shutil.rmtree(output / "_build" / ".doctrees", ignore_errors=True)
     return status
+
+
+def execute_all(output: Path) -> bool:
+    """Execute what is stale, write a report for each failure, and tell whether all went well."""
+    reports = output / "_build" / "reports"
+    shutil.rmtree(reports, ignore_errors=True)
+    reports.mkdir(parents=True)
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    timeout = cell_timeout(config["execute"]["timeout"])
+    paths = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    folder = course.cache_path(ROOT)
+    prune(folder.parent, folder)
+    before = course.real_data()
+    failures = execute_stale(paths, get_cache(folder), timeout)
+    if came := course.real_data() - before:
+        print(f"downloaded meanwhile: {', '.join(sorted(came))}", flush=True)
+        folder = follow_data(folder, came)
+        failures = failures or execute_stale(paths, get_cache(folder), timeout)
+    for failure in failures:
+        report = f"{failure.path.relative_to(ROOT)} failed in {failure.error}"
+        print(f"\n{'=' * 72}\n{report}")
+        files.write_text(reports / f"{failure.path.stem}.txt", f"{report}\n")
+    if failures:
+        names = ", ".join(failure.path.stem for failure in failures)
+        print(f"\nThe book was not built: {names} failed.", file=sys.stderr)
+    return not failures
 
 
 def main() -> int:
@@ -232,25 +241,16 @@ def main() -> int:
         metavar="FOLDER",
         help="the folder that gets _build/html (default: the root of the repository)",
     )
-    output = parser.parse_args().output.resolve()
+    parser.add_argument(
+        "--stored", action="store_true", help="execute nothing, show the stored outputs"
+    )
+    options = parser.parse_args()
+    output = options.output.resolve()
     output.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
-    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
-    folder = course.cache_path(ROOT)
-    prune(folder.parent, folder)
-    failures = execute_stale(
-        sorted((ROOT / "notebooks").glob("*.ipynb")),
-        get_cache(folder),
-        config["execute"]["timeout"],
-    )
-    for failure in failures:
-        report = failure.error if sys.stdout.isatty() else ANSI.sub("", failure.error)
-        print(f"\n{'=' * 72}\n{failure.path.relative_to(ROOT)} failed in {report}")
-    if failures:
-        names = ", ".join(failure.path.stem for failure in failures)
-        print(f"\nThe book was not built: {names} failed.", file=sys.stderr)
+    if not options.stored and not execute_all(output):
         return 1
-    status = build_site(ROOT, output)
+    status = build_site(ROOT, output, stored=options.stored)
     index = output / "_build" / "html" / "index.html"
     if status or not index.is_file():
         print("\nThe site was not built; the warnings above say why.", file=sys.stderr)

@@ -9,4 +9,6 @@ HERMETIC = {
     "OMP_NUM_THREADS": "1",
     "PYTHONHASHSEED": "0",
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    # A figure whose layout collapses, with the oldest Matplotlib for instance, fails its cell.
+    "PYTHONWARNINGS": "error:constrained_layout not applied:UserWarning",
 }

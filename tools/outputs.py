@@ -4,10 +4,10 @@
     python tools/outputs.py --check                               # execute, compare, write nothing
     python tools/outputs.py --record                              # measure with official data
 
-
 The stored outputs in git are those of the regression run: quick profile, stand-in data, CPU.
-With ``--record`` the profile is that of COURSE_PROFILE, the data is official, and the only thing
-written is book/results/*.json, by the notebooks themselves.
+With ``--record`` the profile is that of COURSE_PROFILE, the data is official, and the notebooks
+themselves write helpers/recorded/*.json; their files stay as they are. The executed notebooks go
+into the book's cache: a `make book` with the same settings shows this run and executes nothing.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ import hashlib
 import io
 import os
 import sys
-import time
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from jupyter_cache import get_cache
+from jupyter_cache.cache.main import JupyterCacheBase
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
-HERMETIC = {
-    "COURSE_PROFILE": "quick",
-    "COURSE_DATA": "standin",
-    "CUDA_VISIBLE_DEVICES": "",
-    "COURSE_PROGRESS": "0",
-    "OMP_NUM_THREADS": "1",
-    "PYTHONHASHSEED": "0",
-    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-}
+sys.path[:0] = [str(ROOT), str(ROOT / "book" / "_ext")]
 
+import course  # noqa: E402 - it lies in a folder that the line above adds
 
-RECORD = {"COURSE_DATA": "official", "COURSE_PROGRESS": "0", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+from helpers import files  # noqa: E402
+from tools import build_book  # noqa: E402
+from tools import notebook as runner  # noqa: E402
+from tools.hermetic import HERMETIC  # noqa: E402
+
+RECORD = {"COURSE_DATA": "official", "COURSE_PROGRESS": "0"}
+TIMEOUT = 600
+CACHE_LOCK = threading.Lock()  # it writes its folder in several steps
 
 
 def normalise(notebook: nbformat.NotebookNode) -> None:
@@ -56,8 +56,9 @@ def normalise(notebook: nbformat.NotebookNode) -> None:
                 output.data["image/png"] = shrink(output.data["image/png"])
     spec = {"name": "python3", "display_name": "Python 3", "language": "python"}
     metadata = {"kernelspec": spec, "language_info": {"name": "python"}}
-    if "course" in notebook.metadata:  # how the book build treats the notebook
-        metadata["course"] = notebook.metadata["course"]
+    for name in ("course", "execution"):  # how the book build treats the notebook; its time limit
+        if name in notebook.metadata:
+            metadata[name] = notebook.metadata[name]
     notebook.metadata = nbformat.from_dict(metadata)
 
 
@@ -102,58 +103,62 @@ def signature(notebook: nbformat.NotebookNode) -> list[str]:
     return texts
 
 
-def execute(path: Path, *, check: bool, record: bool) -> str:
-    """Execute one notebook; return one line about it, or raise CellExecutionError."""
-    notebook = nbformat.read(path, as_version=4)
+def run(path: Path, *, check: bool, cache: JupyterCacheBase | None = None) -> tuple[bool, str]:
+    """Execute one notebook; return whether all is well, and a line about it.
+
+    Args:
+        path: the notebook.
+        check: compare its outputs with the stored ones instead of storing them.
+        cache: the book's cache for a run that records; it gets the executed notebook.
+    """
+    record = cache is not None
+    try:
+        notebook = runner.read(path)
+    except SystemExit as error:  # the others go on
+        return False, str(error)
     before = signature(notebook)
     strip(notebook)
-    start = time.perf_counter()
-    client = NotebookClient(
-        notebook,
-        timeout=7200 if record else 600,
-        kernel_name="python3",
-        resources={"metadata": {"path": path.parent}},
+    outcome = runner.execute(
+        path,
+        timeout=runner.FULL_TIMEOUT if record else TIMEOUT,
+        env=runner.environment(**(RECORD if record else HERMETIC)),
+        notebook=notebook,
     )
-    # Newer kernels warn about unencrypted TCP on this machine's own loopback: errors only.
-    client.extra_arguments = ["--IPKernelApp.log_level=40"]
-    client.execute()
-    seconds = time.perf_counter() - start
+    if outcome.error:
+        return False, f"{path.name}: FAILED in {outcome.error}"
+    line = f"{path.name}: {outcome.seconds:.1f} s"
+    if cache is not None:
+        with CACHE_LOCK:
+            build_book.keep(cache, outcome)
+        return True, f"{line}, results recorded"
     same = signature(notebook) == before
-    if record:
-        return f"{path.name}: {seconds:.1f} s, results recorded"
-    if not check:
-        normalise(notebook)
-        nbformat.write(notebook, path)
-    if check and not same:
-        raise AssertionError(f"{path.name}: outputs differ from the stored ones")
+    if check:
+        return same, f"{line}, {'same outputs' if same else 'outputs DIFFER from the stored ones'}"
+    normalise(notebook)
+    files.write_text(path, nbformat.writes(notebook) + "\n")
     size = path.stat().st_size / 1024
-    note = "same outputs" if same else "outputs changed"
-    return f"{path.name}: {seconds:.1f} s, {size:.0f} KB, {note}"
+    return True, f"{line}, {size:.0f} KB, {'same outputs' if same else 'outputs changed'}"
 
 
-def main() -> int:
-    """Run the command."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; the exit status is 1 if a notebook failed or differs."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("notebooks", nargs="*", type=Path)
-    parser.add_argument("--check", action="store_true", help="write nothing, fail on a difference")
-    parser.add_argument("--record", action="store_true", help="official data; write results only")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--check", action="store_true", help="write nothing, fail on a difference")
+    kind.add_argument("--record", action="store_true", help="official data; write results only")
     parser.add_argument("--jobs", type=int, default=1, help="notebooks executed at the same time")
-    options = parser.parse_args()
-    os.environ.update(RECORD if options.record else HERMETIC)
+    options = parser.parse_args(arguments)
     paths = options.notebooks or sorted((ROOT / "notebooks").glob("*.ipynb"))
-    failed = False
+    cache = get_cache(course.cache_path(ROOT, os.environ | RECORD)) if options.record else None
+    good = True
     with ThreadPoolExecutor(options.jobs) as pool:
-        jobs = {
-            path: pool.submit(execute, path, check=options.check, record=options.record)
-            for path in paths
-        }
-        for path, job in jobs.items():
-            try:
-                print(job.result())
-            except (CellExecutionError, AssertionError) as error:
-                failed = True
-                print(f"{path.name}: FAILED\n{error}", file=sys.stderr)
-    return 1 if failed else 0
+        jobs = [pool.submit(run, path, check=options.check, cache=cache) for path in paths]
+        for job in jobs:
+            fine, line = job.result()
+            good = good and fine
+            print(line, file=sys.stdout if fine else sys.stderr, flush=True)
+    return 0 if good else 1
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Commands that only maintainers need; run them as ``python tools/NAME.py``."""
