@@ -16,8 +16,10 @@ The rules of mixing are those of CUDA: TensorIterator takes zero-dimensional CPU
 of elementwise operations (never as the tensor written to), indices may lie on the CPU, copies may
 cross; everything else is refused.
 
-What it cannot do: ``torch.compile`` and ``torch.export`` of a model on the device, streams and
-events, and ``tensor.data = other`` across devices.
+What it cannot do: streams and events, nested tensors, ``tensor.data = other`` across devices, and
+``model.to(device)`` while a graph that the model made on the CPU is alive ("Couldn't swap"). Its
+random numbers are those of the CPU's generator. Registering a backend from Python is experimental
+in PyTorch; seen with torch 2.14.1.
 
 Example:
     >>> DEVICE = install()  # doctest: +SKIP

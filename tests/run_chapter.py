@@ -24,6 +24,10 @@ from tools.hermetic import HERMETIC  # noqa: E402
 os.environ.update(HERMETIC)
 
 
+HEARD = (DeprecationWarning, PendingDeprecationWarning, FutureWarning)
+SAID = r"(?is).*deprecat"
+
+
 class Deprecations:
     """Collects what warns of a deprecation, whatever module it comes from.
 
@@ -37,13 +41,13 @@ class Deprecations:
     def listen(self, cell):
         """Hear everything from here on, also where an import has changed the filters."""
         self.cell = cell
-        warnings.simplefilter("always")
+        for category in HEARD:
+            warnings.simplefilter("always", category)
+        warnings.filterwarnings("always", SAID, UserWarning)
         warnings.showwarning = self._heard
 
     def _heard(self, message, category, filename, lineno, file=None, line=None):
-        if issubclass(category, (DeprecationWarning, FutureWarning)) or re.search(
-            "deprecat", str(message), flags=re.I
-        ):
+        if issubclass(category, HEARD) or re.match(SAID, str(message)):
             where = re.sub(r".*/(site-packages|lib/python3\.\d+)/", "", filename)
             entry = {
                 "cell": self.cell,
