@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # joblib knows the limits of a container, which os.cpu_count() does not; it is there after setup.
 JOBS ?= $$($(BIN)/python -c "import joblib; print(joblib.cpu_count())")
 
-.PHONY: help setup book test unit notebooks test-gpu outputs record bench address lock lint clean
+.PHONY: help setup book test unit notebooks accelerator test-gpu outputs record bench address lock lint clean
 
 help:
 	@echo "make setup      the environment in $(VENV), exact versions of requirements.lock"
@@ -16,6 +16,7 @@ help:
 	@echo "                installs Chromium with apt-get)"
 	@echo "make unit       the quick part of the tests"
 	@echo "make test-gpu   the tests that need a CUDA device"
+	@echo "make accelerator  the chapters on a device that refuses CPU tensors, as CUDA"
 	@echo "make outputs    execute the notebooks in the hermetic mode and store their outputs"
 	@echo "make record     measure with official data and write helpers/recorded"
 	@echo "make bench      timings of this machine, and the loop beside other libraries"
@@ -52,6 +53,10 @@ NBVAL = $(BIN)/python -m pytest -q --nbval notebooks -n $(JOBS) --dist loadfile 
 notebooks: setup
 	PYTHONHASHSEED=0 $(NBVAL)
 	PYTHONHASHSEED=1 $(OLD_CPU) $(NBVAL)
+
+# A device that refuses CPU tensors as CUDA does; deprecations heard on the way fail, too.
+accelerator: setup
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal tests/chapters_on_accelerator.py
 
 # Without a browser the tests of the site fail, and only they: hence the minus sign.
 test: lint notebooks

@@ -16,8 +16,10 @@ The rules of mixing are those of CUDA: TensorIterator takes zero-dimensional CPU
 of elementwise operations (never as the tensor written to), indices may lie on the CPU, copies may
 cross; everything else is refused.
 
-What it cannot do: ``torch.compile`` and ``torch.export`` of a model on the device, streams and
-events, and ``tensor.data = other`` across devices.
+What it cannot do: streams and events, nested tensors, ``tensor.data = other`` across devices, and
+``model.to(device)`` while a graph that the model made on the CPU is alive ("Couldn't swap"). Its
+random numbers are those of the CPU's generator. Registering a backend from Python is experimental
+in PyTorch; seen with torch 2.14.1.
 
 Example:
     >>> DEVICE = install()  # doctest: +SKIP
@@ -60,6 +62,8 @@ VALUES = {
     aten.fill_.Tensor: (1,),
     aten.fill.Tensor: (1,),
 }
+# Of what these return, the second stays on the CPU: sizes and lengths, for Python to read.
+SECOND_ON_CPU = {aten._pack_padded_sequence.default, aten._pad_packed_sequence.default}
 ACROSS = {aten.copy_.default, aten._to_copy.default}
 TO_PYTHON = {aten._local_scalar_dense.default, aten.equal.default, aten.is_same_size.default}
 
@@ -278,6 +282,8 @@ def _dispatch(func, *args, **kwargs):
     out = func(*plain, **options)
     if schema.written:
         return _written(schema, args, kwargs, out)
+    if func in SECOND_ON_CPU:
+        return _wrap(out[0]), out[1]
     return _wrap(out) if on_sim and func not in TO_PYTHON else out
 
 
@@ -330,12 +336,20 @@ WHOLE = {
 
 # --- autocast: PyTorch's lists for CUDA, as far as networks use them ------------------------------
 
-LOW = """conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d linear matmul mm mv
-    addmm addmv bmm baddbmm einsum prelu scaled_dot_product_attention""".split()
-FLOAT32 = """exp log log2 log10 pow rsqrt reciprocal softplus layer_norm group_norm softmax
-    log_softmax cumsum cumprod prod sum logsumexp nll_loss nll_loss_nd mse_loss l1_loss huber_loss
-    smooth_l1_loss kl_div cross_entropy_loss binary_cross_entropy_with_logits cosine_similarity
-    linalg_vector_norm norm""".split()
+# fmt: off
+LOW = (
+    "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
+    "linear", "matmul", "mm", "mv", "addmm", "addmv", "bmm", "baddbmm", "einsum", "prelu",
+    "scaled_dot_product_attention",
+)
+FLOAT32 = (
+    "exp", "log", "log2", "log10", "pow", "rsqrt", "reciprocal", "softplus", "layer_norm",
+    "group_norm", "softmax", "log_softmax", "cumsum", "cumprod", "prod", "sum", "logsumexp", "norm",
+    "linalg_vector_norm", "nll_loss", "nll_loss_nd", "mse_loss", "l1_loss", "huber_loss",
+    "smooth_l1_loss", "kl_div", "cross_entropy_loss", "binary_cross_entropy_with_logits",
+    "cosine_similarity",
+)
+# fmt: on
 WIDEST = ("cat", "stack", "index_put", "scatter_add")
 
 

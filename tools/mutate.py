@@ -59,6 +59,8 @@ SWAPPED = {
 }
 RENAMED = {"mean": "sum", "max": "min", "argmax": "argmin", "zeros": "ones", "sin": "cos"}
 RENAMED |= {new: old for old, new in RENAMED.items()}
+# Methods that may be forgotten; called on a name they could also be functions of a module.
+DROPPED = {"abs", "clone", "detach", "exp", "item", "log", "mean", "sqrt", "sum"}
 # What draws or prints decides nothing: its numbers are sizes and places.
 SHOWN = {"print", "display", "plt", "plots", "ax", "axes", "axis", "fig", "figure", "results"}
 LEFT_ALONE = {"remove-cell", "exercise", "exercise-test"}
@@ -156,9 +158,8 @@ def _variants(node: ast.AST) -> Iterator[ast.AST]:
         if len(node.args) >= 2 and not any(isinstance(a, ast.Starred) for a in node.args[:2]):
             yield _with(node, args=[node.args[1], node.args[0], *node.args[2:]])
         if isinstance(func, ast.Attribute):
-            if not (node.args or node.keywords) and not isinstance(func.value, ast.Name):
-                yield func.value
-            elif not (node.args or node.keywords) and func.attr in ("detach", "mean", "abs"):
+            droppable = not isinstance(func.value, ast.Name) or func.attr in DROPPED
+            if droppable and not (node.args or node.keywords):
                 yield func.value
             if func.attr in RENAMED:
                 yield _with(node, func=_with(func, attr=RENAMED[func.attr]))
@@ -426,10 +427,7 @@ def report(chapter: Chapter, reached: list[str], edits: list[Edit]) -> str:
         *(_line(key, f"({seen[key]:3}) {sources[key]}") for key in never),
         "",
         "Edits that nothing noticed (T: the printed text changed)",
-        *(
-            _line(f"{edit.position}:{edit.line}", f"{'T' if edit.text_changed else ' '} {edit.what}")
-            for edit in unnoticed
-        ),
+        *(_line(f"{e.position}:{e.line}", f"{' T'[e.text_changed]} {e.what}") for e in unnoticed),
     ]
     return "\n".join(lines)
 
