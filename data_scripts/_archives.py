@@ -25,7 +25,7 @@ DAMAGED = (
 )
 
 
-def members(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, int, IO[bytes]]]:
+def members(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, IO[bytes]]]:
     """Open the wanted plain files of an archive one after the other, in one pass.
 
     Links are never followed, so no member can point outside the archive.
@@ -35,7 +35,7 @@ def members(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, in
         wanted: whether a name is wanted.
 
     Returns:
-        Name, size and stream of each; a stream must be read before the next one is asked for.
+        Name and stream of each; a stream must be read before the next one is asked for.
     """
     with path.open("rb") as stream:
         is_zip = stream.read(4) == b"PK\x03\x04"
@@ -45,13 +45,13 @@ def members(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, in
                 encrypted = entry.flag_bits & 1
                 if wanted(entry.filename) and not entry.is_dir() and not encrypted:
                     with packed.open(entry) as member:
-                        yield entry.filename, entry.file_size, member
+                        yield entry.filename, member
         return
     with tarfile.open(path) as tar:
         for info in tar:
             opened = tar.extractfile(info) if wanted(info.name) and info.isfile() else None
             if opened is not None:
-                yield info.name, info.size, opened
+                yield info.name, opened
 
 
 def read_member(archive: Path, member: str, limit: int = 1 << 28) -> bytes:
@@ -65,9 +65,9 @@ def read_member(archive: Path, member: str, limit: int = 1 << 28) -> bytes:
     Raises:
         DataError: no such plain file, or it is too large.
     """
-    for _, size, stream in members(archive, lambda name: name == member):
-        # A zip's header may lie about the size, so one byte more is asked for.
-        if size <= limit and len(content := stream.read(limit + 1)) <= limit:
+    for _, stream in members(archive, lambda name: name == member):
+        # The header may lie about the size, so one byte more is asked for.
+        if len(content := stream.read(limit + 1)) <= limit:
             return content
     raise DataError(
         archive.name,

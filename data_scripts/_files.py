@@ -205,7 +205,7 @@ class _Job:
         """
         wanted = {file.member or file.mirror: file for file in self.missing.values()}
         try:
-            for name, _, stream in _archives.members(path, wanted.__contains__):
+            for name, stream in _archives.members(path, wanted.__contains__):
                 if (file := wanted[name]).name in self.missing:
                     self.install(file, stream)
                 if not self.missing:
@@ -344,6 +344,6 @@ def _explain_ssl(reason: str) -> str:
 
 def _innermost(error: BaseException) -> BaseException:
     """The error that the libraries wrapped, without their addresses and passwords."""
-    inner = [getattr(error, "reason", None), *error.args, error.__cause__]
+    inner = [getattr(error, "reason", None), *error.args, error.__cause__, error.__context__]
     found = next((one for one in inner if isinstance(one, BaseException)), None)
     return _innermost(found) if found else error

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from data_scripts import DataError, Loaded, current_mode
 from data_scripts import load as _load
+from helpers.console import say
 
 __all__ = ["DataError", "Loaded", "TensorLoader", "load", "make_loaders", "split"]
 
@@ -40,9 +41,9 @@ def load(name: str, mode: str | None = None) -> Loaded:
         >>> loaded = load("digits")  # doctest: +SKIP
     """
     loaded = _load(name, mode)
-    print(loaded.describe())
+    say(loaded.describe())
     if loaded.reason and current_mode(mode) == "auto":
-        print(f"  why not the real data: {loaded.reason}")
+        say(f"  why not the real data: {loaded.reason}")
     return loaded
 
 
@@ -84,7 +85,8 @@ class TensorLoader:
     """Batches of tensors that fit in memory, or on the device, without per-item Python.
 
     A ``DataLoader`` fetches single items and stacks them. This loader indexes whole tensors,
-    which is much faster for small examples; :func:`helpers.train.fit` takes either.
+    which is much faster for small examples; :func:`helpers.train.fit` takes either. What it hands
+    out are copies.
 
     Args:
         tensors: tensors with the same first dimension, e.g. inputs ``(N, ...)`` and targets
@@ -155,7 +157,8 @@ class TensorLoader:
         for start in range(skip * self.batch_size, count, piece):
             end = min(start + piece, count)
             if order is None:
-                parts = [t[start:end] for t in self.tensors]
+                # Copies, as from a DataLoader: a model that works in place must not reach the data.
+                parts = [t[start:end].clone() for t in self.tensors]
             else:
                 rows = order[start:end]
                 parts = [t.index_select(0, rows) for t in self.tensors]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -10,16 +9,17 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from helpers.train.loop import _device_of, _forward, _to
+from helpers.train.batch import Loss, StepFunction, device_of, supervised, to_device
 
 
 def overfit_batch(
     model: nn.Module,
-    batch: tuple[Any, Any],
-    loss_fn: Callable[[Any, Any], Tensor],
+    batch: Any,
+    loss_fn: Loss | None,
     *,
     steps: int = 200,
     lr: float = 1e-3,
+    step: StepFunction = supervised,
 ) -> list[float]:
     """Train on one batch again and again, and return the losses.
 
@@ -28,10 +28,11 @@ def overfit_batch(
 
     Args:
         model: trained in place; use a fresh one afterwards.
-        batch: ``(inputs, target)``.
+        batch: ``(inputs, target)``, or what ``step`` takes.
         loss_fn: called with outputs and target.
         steps: optimiser steps (Adam).
         lr: learning rate.
+        step: takes the batch through the model, see :func:`helpers.train.supervised`.
 
     Example:
         >>> torch.manual_seed(0)  # doctest: +ELLIPSIS
@@ -42,14 +43,15 @@ def overfit_batch(
         >>> losses[-1] < 0.05 * losses[0]
         True
     """
-    device = _device_of(model)
-    inputs, target = _to(batch[0], device), _to(batch[1], device)
+    batch = to_device(batch, device_of(model))
     optimizer = torch.optim.Adam(model.parameters(), lr=lr)
     model.train()
     losses = []
     for _ in range(steps):
         optimizer.zero_grad()
-        loss = loss_fn(_forward(model, inputs), target)
+        loss = step(model, batch, loss_fn).loss
+        if loss is None:
+            raise ValueError("a step of training must return a loss")
         loss.backward()
         optimizer.step()
         losses.append(loss.item())

@@ -7,9 +7,7 @@ tests for a device or a profile nowhere else.
 from __future__ import annotations
 
 import datetime
-import importlib.metadata
 import os
-import platform
 import random
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,10 +16,12 @@ from typing import TypeVar
 import numpy as np
 import torch
 
+from helpers import machine
+from helpers.console import say
+
 T = TypeVar("T")
 
 PROFILES = ("quick", "full")
-REPORTED_PACKAGES = ("torch", "torchvision", "numpy", "pandas", "scikit-learn", "matplotlib")
 
 
 class SettingError(ValueError):
@@ -177,7 +177,7 @@ def start(name: str, *, seed: int = 0) -> Run:
     plots.use_style()
     run = Run(name, seed, chosen_profile, data_mode(), device, seed_everything(seed))
     if os.environ.get("RANK", "0") == "0":
-        print(_start_line(run))
+        say(_start_line(run))
     return run
 
 
@@ -188,15 +188,6 @@ def _start_line(run: Run) -> str:
     )
 
 
-def _cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
-
-
 def report() -> dict[str, str]:
     """Return versions and hardware as text; paste it into a bug report.
 
@@ -204,24 +195,4 @@ def report() -> dict[str, str]:
         >>> "torch" in report() and "cpu" in report()
         True
     """
-    versions = {}
-    for package in REPORTED_PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            versions[package] = "not installed"
-    if torch.cuda.is_available():
-        accelerator = torch.cuda.get_device_name()
-    elif torch.backends.mps.is_available():
-        accelerator = "Apple MPS"
-    else:
-        accelerator = "none"
-    threads = "1 thread" if torch.get_num_threads() == 1 else f"{torch.get_num_threads()} threads"
-    return {
-        "python": platform.python_version(),
-        **versions,
-        "platform": f"{platform.system()} {platform.machine()}",
-        "cpu": f"{_cpu_name()} ({os.cpu_count()} logical cores, {threads})",
-        "accelerator": accelerator,
-        "CUDA": str(torch.version.cuda) if torch.cuda.is_available() else "not used",
-    }
+    return machine.report()

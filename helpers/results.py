@@ -22,6 +22,7 @@ import torch
 from filelock import FileLock
 
 from helpers import env, files, records
+from helpers.console import say
 
 _said: set[str] = set()  # notebooks whose results could not be written, to say it once
 
@@ -141,7 +142,7 @@ def _write(run: env.Run, **fields: Any) -> None:
         if run.name not in _said:
             _said.add(run.name)
             reason = getattr(error, "strerror", None) or str(error)
-            print(
+            say(
                 f"results of {run.name} are not recorded: {reason} ({target.name}/{path.name}); "
                 "to record them, run in a copy of the course that you may write to"
             )

@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import json
-import runpy
 import shutil
 import subprocess
 import sys
@@ -14,8 +13,9 @@ import pytest
 import yaml
 from IPython.core.inputtransformer2 import TransformerManager
 
+from tools import address
+
 ROOT = Path(__file__).parents[1]
-address = SimpleNamespace(**runpy.run_path(str(ROOT / "tools" / "address.py")))
 HOME = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["repository"]["url"]
 NEW = "https://github.com/someone/my.course"
 
@@ -148,8 +148,8 @@ def test_the_buttons_follow(tree, monkeypatch):
         "repository_branch": "v0.1.0",
     }
     loaded = yaml.safe_load((ROOT / "_config.yml").read_text())["sphinx"]
-    assert loaded["local_extensions"]["address"] == "tools"
-    assert "address" in loaded["config"]["extensions"]
+    assert loaded["local_extensions"]["tools.address"] == "."
+    assert "tools.address" in loaded["config"]["extensions"]
 
 
 # -- the cell that installs ------------------------------------------------------------------------

@@ -12,6 +12,19 @@ NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 NEEDS_CODE = {"listing", "result", "formula", "figure", "data"}
 
 
+def test_ledger_has_every_item_once():
+    items = ledger.items()
+    assert len(items) == 1324
+    assert {item.source for item in items} == set(ledger.SOURCES)
+
+
+def test_ledger_reports_a_duplicate(tmp_path):
+    path = tmp_path / "ledger.tsv"
+    path.write_text("id\tkind\thome\tshow\nK1.c1\tconcept\t02\tx\nK1.c1\tconcept\t02\ty\n")
+    with pytest.raises(ValueError, match=r"line 3: id K1.c1 appears twice"):
+        ledger.items(path)
+
+
 def test_every_claimed_id_is_in_the_ledger():
     known = {item.id for item in ledger.items()}
     unknown = {

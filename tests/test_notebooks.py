@@ -3,15 +3,15 @@
 import ast
 import json
 import re
-import runpy
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from tools.address import install_cell
+
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-install_cell = runpy.run_path(str(ROOT / "tools" / "address.py"))["install_cell"]
 LIMIT_KB = 400
 LIMIT_LINES = 40
 
@@ -32,6 +32,11 @@ NOT_PORTABLE = {
     r"^\s*\$\$\s*\(": "a labelled equation",
     r"\\\[|\\\(": "LaTeX brackets; use dollars",
 }
+
+# The book build runs such a notebook by itself: beside others its times mean nothing.
+MEASURES_TIME = re.compile(
+    r"\btiming\.\w|\bperf_counter\b|^\s*%+time|\bTimer\(", flags=re.MULTILINE
+)
 
 
 def cells(path):
@@ -80,7 +85,7 @@ def test_start_cell(path):
     assert not colab["outputs"]
 
 
-def test_cells_are_short_and_named_by_position(path):
+def test_cells_are_short_and_have_ids_of_their_own(path):
     too_long = {
         number: len(source(c).splitlines())
         for number, c in enumerate(cells(path))
@@ -170,3 +175,14 @@ def test_no_number_with_a_timing_is_compared(path):
             text = "".join(output.get("text", []))
             unit = re.search(r"\d\s?(ms|µs|us|ns|GFLOP/s|TFLOP/s|GB/s)\b", text)
             assert not unit, f"cell {number} prints {unit.group(0)!r}: tag it nbval-ignore-output"
+
+
+def test_a_notebook_that_measures_time_runs_alone(path):
+    clocks = [m.group(0) for c in code_cells(path) if (m := MEASURES_TIME.search(source(c)))]
+    metadata = json.loads(path.read_text(encoding="utf-8"))["metadata"]
+    alone = metadata.get("course", {}).get("alone", False)
+    assert alone == bool(clocks), (
+        f"uses {clocks}: set 'course': {{'alone': true}} in the notebook's metadata"
+        if clocks
+        else "measures no time: it need not run alone"
+    )

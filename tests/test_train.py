@@ -330,6 +330,7 @@ def test_resume_is_bit_exact(tmp_path, step, loader_kind):
         train_with_dropout(path, loader_kind, crash=step)
     torch.randn(17)  # the resumed process is in another random state
     weights, history = train_with_dropout(path, loader_kind)
+    assert [p.name for p in path.parent.glob("part*")] == ["part.pt"], "it started anew"
     assert history == expected[1]
     for name, value in expected[0].items():
         assert torch.equal(weights[name], value), name
@@ -452,7 +453,7 @@ def test_mistakes_with_batches_and_losses_are_named():
         train.fit(model, [(x, y)], None, nn.CrossEntropyLoss(reduction="none"), adam, epochs=1)
     with pytest.raises(ValueError, match="nothing to evaluate"):
         train.evaluate(model, [], loss_fn)
-    with pytest.raises(KeyError, match="monitors 'val_loss'"):
+    with pytest.raises(ValueError, match=r"EarlyStopping watches 'val_loss'.*pass val_loader"):
         train.fit(
             model, [(x, y)], None, loss_fn, adam, epochs=1, early_stopping=train.EarlyStopping()
         )

@@ -6,16 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from helpers.models._shapes import check_images
 
-def check_images(x: Tensor, channels: int, size: int | None = None) -> None:
-    """Raise a ValueError that names the expected and the given shape of an image batch."""
-    side = size if size is not None else "H"
-    side_w = size if size is not None else "W"
-    right = x.ndim == 4 and x.shape[1] == channels
-    if not right or (size is not None and tuple(x.shape[2:]) != (size, size)):
-        raise ValueError(
-            f"expected images of shape (N, {channels}, {side}, {side_w}), got {tuple(x.shape)}"
-        )
+__all__ = ["CNNNet", "LeNet", "MnistCNN", "Net", "NetBatchNorm", "NetDropout"]
 
 
 class LeNet(nn.Module):
@@ -132,7 +125,7 @@ class CNNNet(nn.Module):
 
 
 class Net(nn.Module):
-    """The birds-or-airplanes network of Stevens et al. (T3, after section 8.3), 18,090 parameters.
+    """The birds-or-airplanes network of Stevens et al. (T3.l1), 18,090 parameters.
 
     With ``width=32`` it is their wider network, the base of :class:`NetDropout` and
     :class:`NetBatchNorm`.

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from helpers.models.convnets import check_images
+from helpers.models._shapes import check_images
+
+__all__ = ["EfficientNetLite0", "efficientnet_lite0"]
 
 # Kernel size, stride, expansion, output channels, repeats: table 1 of the EfficientNet paper.
 _STAGES = (
@@ -119,8 +121,8 @@ class EfficientNetLite0(nn.Module):
     Shapes: ``(N, 3, H, W)`` with H, W ≥ 32 (made for 224) to logits ``(N, num_classes)``.
 
     Example:
-        >>> EfficientNetLite0(num_classes=10).eval()(torch.zeros(1, 3, 64, 64)).shape
-        torch.Size([1, 10])
+        >>> EfficientNetLite0().eval()(torch.zeros(1, 3, 64, 64)).shape
+        torch.Size([1, 1000])
     """
 
     def __init__(self, num_classes: int = 1000, *, dropout: float = 0.2) -> None:

@@ -10,9 +10,11 @@ Taught in notebooks/31_gpu_timing.ipynb. Four functions and a command::
     python -m helpers.timing --suite all --json FILE
 """
 
-from helpers.timing._measure import Comparison, Timing, compare, format_seconds, hardware, measure
+from helpers.machine import hardware
+from helpers.timing._measure import compare, measure
 from helpers.timing._roofline import Roofline, roofline
 from helpers.timing._suite import GROUPS, format_record, suite
+from helpers.timing._types import Comparison, Timing, format_seconds
 
 __all__ = [
     "GROUPS",

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from helpers.timing._measure import Timing, check_device, hardware, measure
+from helpers import machine
+from helpers.timing._measure import check_device, measure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# A square product that takes longer than this is large enough; the next size is not tried.
-LONG_PRODUCT = 0.1
+# A product that would take longer than this is not tried.
+LONG_PRODUCT = 0.5
+
+MEMORY_OPERATIONS = ("copy", "add", "sum")
 
 
 @dataclass(frozen=True)
@@ -81,41 +85,78 @@ class Roofline:
         return axes
 
 
-def matmul_timing(size: int, dtype: torch.dtype, device: torch.device, **options: Any) -> Timing:
-    """Time the product of two square matrices of random numbers, into an existing result."""
+def product_sizes(device: torch.device, *, quick: bool = False) -> tuple[int, ...]:
+    """Return sizes of square matrices, small at first for a dtype that has no fast arithmetic."""
+    if device.type == "cuda":
+        return (1024, 2048) if quick else (1024, 2048, 4096, 8192)
+    return (128, 256, 512) if quick else (128, 256, 512, 1024, 2048)
+
+
+def matrix_product(
+    size: int, dtype: torch.dtype, device: torch.device
+) -> tuple[Callable[[], Any], int]:
+    """Return the product of two square matrices of random numbers, and its operations.
+
+    A product of size :math:`n` takes :math:`n^3` multiplications and as many additions.
+    """
     a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
-    out = torch.empty_like(a)
     # Not the operator: a result allocated in every call would be timed as well.
-    return measure(lambda: torch.mm(a, b, out=out), device=device, **options)
+    return functools.partial(torch.mm, a, b, out=torch.empty_like(a)), 2 * size**3
 
 
-def memory_cases(device: torch.device, *, bytes_an_array: int) -> Iterator[tuple[str, int, Any]]:
-    """Yield name, bytes moved and function of copy, add and sum over float32 arrays."""
-    a, b = (torch.randn(bytes_an_array // 4, device=device) for _ in range(2))
+def memory_operation(
+    name: str, device: torch.device, *, bytes_an_array: int
+) -> tuple[Callable[[], Any], int]:
+    """Return one of :data:`MEMORY_OPERATIONS` over float32 arrays, and the bytes it moves.
+
+    Counted are the arrays read and the array written, each once.
+    """
+    a = torch.randn(bytes_an_array // 4, device=device)
+    if name == "sum":
+        return functools.partial(torch.sum, a), a.nbytes
     out = torch.empty_like(a)
-    yield "copy", 2 * bytes_an_array, lambda: out.copy_(a)
-    yield "add", 3 * bytes_an_array, lambda: torch.add(a, b, out=out)
-    yield "sum", bytes_an_array, lambda: torch.sum(a)
+    if name == "copy":
+        return functools.partial(out.copy_, a), a.nbytes + out.nbytes
+    b = torch.randn_like(a)
+    return functools.partial(torch.add, a, b, out=out), a.nbytes + b.nbytes + out.nbytes
 
 
 def array_bytes(device: torch.device, *, quick: bool = False) -> int:
-    """Return the size of an array that no cache of the device holds."""
+    """Return the size of an array of which no cache holds a noticeable part.
+
+    On the CPU it is four times the last-level caches together, the rule of the STREAM benchmark
+    (McCalpin 1995), at least 256 MiB and at most a sixteenth of main memory. On CUDA it is 1 GiB,
+    eight times and more the L2 cache of today's cards, at most an eighth of the free memory. With
+    ``quick`` it is 64 MiB, which some server processors do hold.
+    """
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return min(2**30, free // 8) // 4 * 4
-    return 2 ** (26 if quick else 28)
+    if quick:
+        return 2**26
+    wanted = max(2**28, 4 * (machine.cache_bytes() or 0))
+    memory = machine.memory_bytes()
+    return (wanted if memory is None else min(wanted, max(2**28, memory // 16))) // 4 * 4
 
 
 def peak_flops(
     device: torch.device, dtype: torch.dtype, *, quick: bool = False, **options: Any
 ) -> float:
-    """Return FLOP/s of the fastest square matrix product, from its fastest tenth of samples."""
-    sizes = (2048, 4096, 8192) if device.type == "cuda" else (512, 1024, 2048)
+    """Return FLOP/s of the fastest square matrix product, from its fastest tenth of samples.
+
+    The sizes grow until the next product would take too long or too much memory.
+    """
     best = 0.0
-    for size in sizes[: 2 if quick else 3]:
-        timing = matmul_timing(size, dtype, device, **options)
-        best = max(best, 2 * size**3 / timing.p10)
-        if timing.median > LONG_PRODUCT:
+    for size in product_sizes(device, quick=quick):
+        try:
+            product, work = matrix_product(size, dtype, device)
+            timing = measure(product, device=device, **options)
+        except torch.OutOfMemoryError:
+            if best:
+                break
+            raise
+        best = max(best, work / timing.p10)
+        if 8 * timing.median > LONG_PRODUCT:
             break
     return best
 
@@ -123,10 +164,11 @@ def peak_flops(
 def bandwidth(device: torch.device, *, quick: bool = False, **options: Any) -> float:
     """Return B/s of the fastest of copy, add and sum, from its fastest tenth of samples."""
     size = array_bytes(device, quick=quick)
-    return max(
-        moved / measure(fn, device=device, **options).p10
-        for _, moved, fn in memory_cases(device, bytes_an_array=size)
-    )
+    best = 0.0
+    for name in MEMORY_OPERATIONS:
+        operation, moved = memory_operation(name, device, bytes_an_array=size)
+        best = max(best, moved / measure(operation, device=device, **options).p10)
+    return best
 
 
 def roofline(
@@ -159,5 +201,5 @@ def roofline(
         dtype=str(dtype).removeprefix("torch."),
         peak_flops=peak_flops(where, dtype, repeats=10),
         bandwidth=bandwidth(where, repeats=10),
-        machine=hardware(),
+        machine=machine.hardware(),
     )

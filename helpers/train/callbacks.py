@@ -1,12 +1,19 @@
 """Callbacks: code that the loop calls at three events.
 
 A plain function is called with the :class:`State` at the end of each epoch. An object may have
-methods ``epoch_start``, ``batch_end`` and ``epoch_end``; the loop calls those it has. An object
-with ``state_dict`` and ``load_state_dict`` is saved and restored with the checkpoint.
+methods ``epoch_start``, ``batch_end`` and ``epoch_end``; the loop calls those it has. The model is
+in training mode when an epoch starts, so ``epoch_start`` may put a part of it, such as a frozen
+BatchNorm, back to evaluation mode. An object with ``state_dict`` and ``load_state_dict`` is saved
+and restored with the checkpoint. ``reset()`` is called when a run starts, so that one object may
+serve several runs, and ``finish(model)`` when it has ended.
+
+Under ``torchrun`` callbacks run on every process; training ends when one of them asks for it.
 """
 
 from __future__ import annotations
 
+import math
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,7 +41,8 @@ class State:
     step: int = 0
     """Batches seen since the start of training."""
     loss: Tensor | None = None
-    """The loss of the latest batch, a 0-dimensional tensor on the device."""
+    """The loss of the latest batch, a 0-dimensional tensor on the device; under ``torchrun`` that
+    of this process's examples."""
     logs: dict[str, float] = field(default_factory=dict)
     """At ``epoch_end``: the record of this epoch; a callback may add to it."""
     stop: bool = False
@@ -44,6 +52,9 @@ class State:
 class EarlyStopping:
     """Stop when a quantity has not improved for ``patience`` epochs.
 
+    A value that is not a number is never an improvement. One object may be used for several runs,
+    one after the other.
+
     Args:
         monitor: a column of the history, e.g. ``"val_loss"``.
         patience: epochs without improvement that are borne.
@@ -52,7 +63,12 @@ class EarlyStopping:
         restore_best: give the model the weights of its best epoch at the end.
 
     Raises:
-        ValueError: for an unknown mode or a patience below 1.
+        ValueError: for an unknown mode, a patience below 1 or a negative ``min_delta``.
+
+    Example:
+        >>> stopper = EarlyStopping("val_accuracy", patience=5, mode="max")
+        >>> stopper.best is None
+        True
     """
 
     def __init__(
@@ -68,8 +84,14 @@ class EarlyStopping:
             raise ValueError(f"mode must be 'min' or 'max', got {mode!r}")
         if patience < 1:
             raise ValueError(f"patience must be at least 1, got {patience}")
+        if not min_delta >= 0:
+            raise ValueError(f"min_delta must not be negative, got {min_delta}")
         self.monitor, self.patience, self.mode = monitor, patience, mode
         self.min_delta, self.restore_best = min_delta, restore_best
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the last run."""
         self.best: float | None = None
         self.best_epoch = 0
         self.best_weights: dict[str, Tensor] | None = None
@@ -80,13 +102,18 @@ class EarlyStopping:
             raise KeyError(f"EarlyStopping monitors {self.monitor!r}; logged: {list(state.logs)}")
         value = state.logs[self.monitor]
         sign = 1.0 if self.mode == "min" else -1.0
-        if self.best is None or sign * (self.best - value) > self.min_delta:
+        first = self.best is None and not math.isnan(value)
+        if first or (self.best is not None and sign * (self.best - value) > self.min_delta):
             self.best, self.best_epoch = value, state.epoch
             if self.restore_best:
                 weights = state.model.state_dict()
                 self.best_weights = {k: v.detach().cpu().clone() for k, v in weights.items()}
-        elif state.epoch - self.best_epoch >= self.patience:
+        elif self.is_over(state.epoch):
             state.stop = True
+
+    def is_over(self, epoch: int) -> bool:
+        """Tell whether the patience is used up after this epoch."""
+        return epoch - self.best_epoch >= self.patience
 
     def finish(self, model: nn.Module) -> None:
         """Give the model its best weights back, if wanted."""
@@ -108,13 +135,16 @@ class EarlyStopping:
 
 
 class TensorBoard:
-    """Write every number of the history to TensorBoard event files.
+    """Write every number of the history to TensorBoard event files; under ``torchrun`` once.
 
     Args:
         folder: where the event files go; look at them with ``tensorboard --logdir FOLDER``.
 
     Raises:
         ModuleNotFoundError: if the package ``tensorboard`` is not installed.
+
+    Example:
+        >>> callbacks = [TensorBoard("runs/first")]  # doctest: +SKIP
     """
 
     def __init__(self, folder: Path | str) -> None:
@@ -124,10 +154,13 @@ class TensorBoard:
             raise ModuleNotFoundError(
                 "TensorBoard needs the package tensorboard: pip install tensorboard"
             ) from error
-        self.writer = SummaryWriter(str(folder))
+        first = os.environ.get("RANK", "0") == "0"
+        self.writer = SummaryWriter(str(folder)) if first else None
 
     def epoch_end(self, state: State) -> None:
         """Write the record of the epoch."""
+        if self.writer is None:
+            return
         for name, value in state.logs.items():
             if name != "epoch":
                 self.writer.add_scalar(name, value, state.epoch)

@@ -2,20 +2,62 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import errno
 import os
 import pickle
-import random
+import socket
+from collections import Counter, OrderedDict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
+
+# What torch.load reads with weights_only=True, so what may be written.
+_PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device)
+# A file system may have no fsync; the file is then as safe as it can be made there.
+_NO_FSYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
 
 
 class CheckpointError(RuntimeError):
     """A checkpoint can't be written, read or applied; the message says which and what to do."""
+
+
+def plain(value: Any, where: str = "content") -> Any:
+    """Return a value made of tensors and plain values only, NumPy's numbers among them as Python's.
+
+    Raises:
+        CheckpointError: for anything else, with its place: the file could not be read again.
+
+    Example:
+        >>> plain({"lr": np.float64(0.5), "sizes": (1, 2)})
+        {'lr': 0.5, 'sizes': (1, 2)}
+    """
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, (Tensor, torch.Size)) or type(value) in _PLAIN:
+        return value
+    if isinstance(value, (OrderedDict, Counter)):
+        return type(value)((key, plain(v, f"{where}[{key!r}]")) for key, v in value.items())
+    if isinstance(value, Mapping):
+        return {plain(k, where): plain(v, f"{where}[{k!r}]") for k, v in value.items()}
+    if isinstance(value, (tuple, list)):
+        parts = [plain(v, f"{where}[{i}]") for i, v in enumerate(value)]
+        return tuple(parts) if isinstance(value, tuple) else parts
+    if isinstance(value, set):
+        return {plain(v, where) for v in value}
+    if isinstance(value, (int, float, str)):  # of a subclass, such as an IntEnum
+        kind: Any = next(k for k in (int, float, str) if isinstance(value, k))
+        return kind(value)
+    raise CheckpointError(
+        f"{where} is a {type(value).__name__}, which a checkpoint can't hold: only tensors, "
+        "numbers, texts, and lists and dicts of them can be read again without running code"
+    )
 
 
 def atomic_save(content: dict[str, Any], path: Path | str) -> None:
@@ -25,32 +67,70 @@ def atomic_save(content: dict[str, Any], path: Path | str) -> None:
     the name in one step. A crash at any moment leaves the old file or the new one.
 
     Raises:
-        CheckpointError: if the disk is full or the folder can't be written.
+        CheckpointError: if the disk is full, the folder can't be written, or the content holds
+            what could not be read again.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "numbers.pt"
+        >>> atomic_save({"epoch": 3}, path)
+        >>> safe_load(path)
+        {'epoch': 3}
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    content = plain(content)
+    host = socket.gethostname()
+    temporary = path.with_name(f".{path.name}.{host}-{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # What killed processes left behind would fill the disk in time.
-        for stale in path.parent.glob(f".{path.name}.*.tmp"):
-            stale.unlink(missing_ok=True)
+        _remove_leftovers(path, host)
         with temporary.open("wb") as file:
             torch.save(content, file)
             file.flush()
-            os.fsync(file.fileno())
+            _to_disk(file.fileno())
         os.replace(temporary, path)
         if os.name == "posix":  # the new name itself must reach the disk, too
-            folder = os.open(path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            with contextlib.suppress(PermissionError):  # a folder that may not be listed
+                folder = os.open(path.parent, os.O_RDONLY)
+                try:
+                    _to_disk(folder)
+                finally:
+                    os.close(folder)
     except (OSError, RuntimeError) as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise CheckpointError(
             f"checkpoint {path.name} was not written ({error}); free some space in its folder "
             "or choose another one"
         ) from error
+
+
+def _to_disk(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FSYNC:
+            raise
+
+
+def _remove_leftovers(path: Path, host: str) -> None:
+    """Remove what killed processes left behind, and nothing that a living one still writes."""
+    if os.name != "posix":
+        return
+    for stale in path.parent.glob(f".{path.name}.{host}-*.tmp"):
+        number = stale.name.removesuffix(".tmp").rpartition("-")[2]
+        if number.isdigit() and not _is_alive(int(number)):
+            stale.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def safe_load(path: Path | str, device: torch.device | str = "cpu") -> dict[str, Any]:
@@ -58,10 +138,16 @@ def safe_load(path: Path | str, device: torch.device | str = "cpu") -> dict[str,
 
     Raises:
         CheckpointError: if the file is missing, broken, or holds other objects.
+
+    Example:
+        >>> safe_load("no/such/file.pt")
+        Traceback (most recent call last):
+        ...
+        helpers.train.checkpoint.CheckpointError: no checkpoint file.pt in its folder
     """
     path = Path(path)
     try:
-        return torch.load(path, map_location=device, weights_only=True)
+        content = torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError as error:
         raise CheckpointError(f"no checkpoint {path.name} in its folder") from error
     except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
@@ -69,6 +155,11 @@ def safe_load(path: Path | str, device: torch.device | str = "cpu") -> dict[str,
         raise CheckpointError(
             f"checkpoint {path.name} can't be read ({reason}); delete it and train again"
         ) from error
+    if not isinstance(content, dict):
+        raise CheckpointError(
+            f"{path.name} holds a {type(content).__name__}, not a checkpoint; use another file"
+        )
+    return content
 
 
 def save_checkpoint(
@@ -81,6 +172,16 @@ def save_checkpoint(
         model: its ``state_dict`` is saved, not the object.
         optimizer: likewise.
         meta: numbers, texts, lists, dicts and tensors to keep beside them, e.g. ``epoch=3``.
+
+    Raises:
+        CheckpointError: if it can't be written, or ``meta`` holds other objects.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "model.pt"
+        >>> save_checkpoint(path, nn.Linear(2, 1), epoch=3)
+        >>> load_checkpoint(path, nn.Linear(2, 1))
+        {'epoch': 3}
     """
     content = {
         "model": model.state_dict(),
@@ -99,61 +200,55 @@ def load_checkpoint(
     *,
     device: torch.device | str = "cpu",
 ) -> dict[str, Any]:
-    """Load what :func:`save_checkpoint` wrote into a model and an optimiser.
+    """Load into a model and an optimiser what :func:`save_checkpoint`, or ``fit``, wrote.
 
     Returns:
         The plain values that were saved beside them.
 
     Raises:
-        CheckpointError: if the file can't be read, or does not fit the model.
+        CheckpointError: if the file can't be read, or does not fit; model and optimiser are then
+            as they were.
+
+    Example: see :func:`save_checkpoint`.
     """
+    name = Path(path).name
     content = safe_load(path, device)
-    apply_state(model, content.get("model", {}), f"{Path(path).name} does not fit the model")
-    if optimizer is not None:
-        if "optimizer" not in content:
-            raise CheckpointError(f"{Path(path).name} holds no optimiser state")
-        apply_state(
-            optimizer, content["optimizer"], f"{Path(path).name} does not fit the optimiser"
-        )
+    if "model" not in content:
+        raise CheckpointError(f"{name} holds no model, only {sorted(map(str, content))}")
+    if optimizer is not None and "optimizer" not in content:
+        raise CheckpointError(f"{name} holds no optimiser state")
+    parts = {"model": model} | ({"optimizer": optimizer} if optimizer is not None else {})
+    with all_or_nothing(parts):
+        for key, part in parts.items():
+            apply_state(part, content[key], f"{name} does not fit the {_WORDS[key]}", "")
     return content.get("meta", {})
 
 
-def apply_state(target: Any, state: dict[str, Any], problem: str) -> None:
+_WORDS = {"model": "model", "optimizer": "optimiser"}
+
+
+@contextlib.contextmanager
+def all_or_nothing(parts: Mapping[str, Any]) -> Iterator[None]:
+    """Put the state of all parts back if applying a checkpoint fails half-way."""
+    before = {key: copy.deepcopy(part.state_dict()) for key, part in parts.items()}
+    try:
+        yield
+    except BaseException:
+        for key, part in parts.items():
+            part.load_state_dict(before[key])
+        raise
+
+
+def apply_state(
+    target: Any, state: dict[str, Any], problem: str, remedy: str = " or pass resume=False"
+) -> None:
     """Call ``target.load_state_dict`` and turn its complaint into a :class:`CheckpointError`."""
     try:
         target.load_state_dict(state)
-    except (RuntimeError, ValueError, KeyError) as error:
+    except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+        # torch's first line names the class only; sizes and names stand in those that follow.
+        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = reason if len(reason) <= 300 else f"{reason[:300]} …"
         raise CheckpointError(
-            f"{problem} ({str(error).splitlines()[0]}); it comes from another run: "
-            "use another file or pass resume=False"
+            f"{problem}: {reason}. It comes from another run: use another file{remedy}"
         ) from error
-
-
-def rng_state(generators: list[torch.Generator]) -> dict[str, Any]:
-    """Return the state of every random number generator as tensors and plain values."""
-    version, internal, gauss = random.getstate()
-    legacy: Any = np.random.get_state()  # noqa: NPY002
-    name, keys, position, has_gauss, cached = legacy
-    state: dict[str, Any] = {
-        "python": [version, list(internal), gauss],
-        "numpy": [name, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, cached],
-        "torch": torch.get_rng_state(),
-        "loaders": [g.get_state() for g in generators],
-    }
-    if torch.cuda.is_available():
-        state["cuda"] = torch.cuda.get_rng_state_all()
-    return state
-
-
-def set_rng_state(state: dict[str, Any], generators: list[torch.Generator]) -> None:
-    """Put every generator back to where :func:`rng_state` saw it."""
-    version, internal, gauss = state["python"]
-    random.setstate((version, tuple(internal), gauss))
-    name, keys, position, has_gauss, cached = state["numpy"]
-    legacy: Any = (name, keys.numpy().astype(np.uint32), position, has_gauss, cached)
-    np.random.set_state(legacy)  # noqa: NPY002
-    torch.set_rng_state(state["torch"].cpu())
-    for generator, saved in zip(generators, state["loaders"], strict=True):
-        generator.set_state(saved.cpu())
-    if "cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all([s.cpu() for s in state["cuda"]])

@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import filelock
+import pooch
 import pytest
 from host import (
     CONTENT,
@@ -56,7 +57,7 @@ class FullDisk(io.FileIO):
 
 
 # The last block of a download stays in the buffer, so it fails in flush and again in close.
-@pytest.mark.parametrize("capacity", [0, 1000, 12 * 16384])
+@pytest.mark.parametrize("blocks", [0, 0.1, -1])
 @pytest.mark.parametrize("which", [".archive.part", ".0.bin.part"])
 def test_full_disk(
     server: Server,
@@ -64,12 +65,15 @@ def test_full_disk(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     which: str,
-    capacity: int,
+    blocks: float,
 ) -> None:
+    size = len(CONTENT)
     if which == ".archive.part":
         with zipfile.ZipFile(tmp_path / "toys.zip", "w") as packed:  # not compressed
             packed.writestr("toys/0", CONTENT)
-        archive = Archive("toys.zip", (f"{server.url}/toys.zip",), len(CONTENT) + 1000)
+            packed.writestr("padding", bytes(9000))
+        size = (tmp_path / "toys.zip").stat().st_size
+        archive = Archive("toys.zip", (f"{server.url}/toys.zip",), size)
         dataset = make(archives=(archive,))
         file = dataclasses.replace(dataset.files[0], urls=())
         monkeypatch.setitem(REGISTRY, "toy", dataclasses.replace(dataset, files=(file,)))
@@ -81,12 +85,29 @@ def test_full_disk(
         if path.name != which:
             return path.open("wb")
         disk = FullDisk(path, "w")
-        disk.capacity = capacity
+        disk.capacity = int(16384 * (blocks if blocks >= 0 else size // 16384))
         return io.BufferedWriter(disk)
 
     with monkeypatch.context() as patch:
         patch.setattr(_disk, "_create", create)
         fails(os.strerror(errno.ENOSPC), "Free space", "COURSE_DATA_DIR")
+    succeeds()
+
+
+def test_quota_that_shows_when_the_file_is_closed(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Remote(io.FileIO):
+        def close(self) -> None:
+            if not self.closed:
+                super().close()
+                raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    make()
+    with monkeypatch.context() as patch:
+        patch.setattr(_disk, "check_writable", lambda path, what: None)
+        patch.setattr(_disk, "_create", lambda path: io.BufferedWriter(Remote(path, "w")))
+        fails("toy/0.bin", os.strerror(errno.EDQUOT), "Free space")
     succeeds()
 
 
@@ -154,6 +175,14 @@ def test_user_without_home_or_working_folder(
         assert data_scripts.tiers(["toy"]) == {"toy": "stand-in"}
     assert main(["list"]) == 0
     assert "Toy" in capsys.readouterr().out
+
+
+def test_cache_folder_of_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COURSE_DATA_DIR", "")
+    monkeypatch.setattr(_core, "_CHECKOUT", tmp_path / "site-packages")
+    monkeypatch.setattr(pooch, "os_cache", lambda project: Path("~/.cache") / project)
+    with pytest.raises(DataError, match="no home folder"):
+        data_scripts.data_root()
 
 
 def test_read_only_folder(server: Server, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -230,6 +230,19 @@ def test_archive_of_the_mirror(
     assert not server.paths
 
 
+def test_archive_that_has_a_file_twice(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(files=2, archives=(Archive("toys.tar"),))
+    with tarfile.open(tmp_path / "toys.tar", "w") as tar:
+        for name in ("toys/0", "toys/0", "toys/1"):
+            info = tarfile.TarInfo(name)
+            info.size = len(CONTENT)
+            tar.addfile(info, io.BytesIO(CONTENT))
+    monkeypatch.setenv("COURSE_DATA_MIRROR", str(tmp_path))
+    succeeds("mirror")
+
+
 def test_archive_that_lacks_a_file(
     server: Server, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

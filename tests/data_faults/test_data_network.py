@@ -18,6 +18,7 @@ from host import (
     CONTENT,
     SHA,
     WRONG,
+    Handler,
     Make,
     Server,
     body,
@@ -45,6 +46,19 @@ def test_good_download_is_cached(server: Server, make: Make) -> None:
     succeeds("cache")
     assert server.paths == ["/0", "/1", "/2"]
     assert server.connections == 1
+
+
+def test_bytes_are_asked_for_as_they_are_stored(server: Server, make: Make) -> None:
+    headers: list[str | None] = []
+
+    def answer(handler: Handler) -> None:
+        headers.append(handler.headers["Accept-Encoding"])
+        body(CONTENT)(handler)
+
+    make()
+    server.answers = [answer]
+    succeeds()
+    assert headers == ["identity"]
 
 
 def test_truncated_body(server: Server, make: Make) -> None:
@@ -101,6 +115,23 @@ def test_server_error_for_good(server: Server, make: Make) -> None:
     server.answers = [status(503)]
     fails("answered 503")
     assert len(server.paths) == _network.ATTEMPTS
+
+
+def test_host_that_asks_for_an_hour_is_not_waited_for(
+    server: Server, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(handler: Handler) -> None:
+        handler.send_response(503)
+        handler.send_header("Retry-After", "3600")
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    pauses: list[float] = []
+    make()
+    server.answers = [busy, body(CONTENT)]
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    succeeds()
+    assert sum(pauses) < 10
 
 
 def test_stall(server: Server, make: Make) -> None:
@@ -241,10 +272,11 @@ class Clock:
 
 
 def test_silent_network_costs_two_seconds(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, asked = Clock(), []
+    clock, asked, granted = Clock(), [], []
 
     def silent(host: str, port: int, seconds: float) -> bool:
         asked.append(host)
+        granted.append(seconds)
         clock.now += seconds
         return False
 
@@ -256,6 +288,8 @@ def test_silent_network_costs_two_seconds(make: Make, monkeypatch: pytest.Monkey
         assert not data_scripts.load("toy", "auto").official
     assert clock.now - 1000 <= 2.0
     assert asked == [f"host{i}.invalid" for i in range(6)]
+    assert granted[0] > 1
+    assert min(granted) > 0
 
 
 def test_name_lookup_that_never_ends_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ __all__ = [
     "Tanh",
     "TanhBlock",
     "TanhFunction",
-    "make_loaders",
+    "augmented_loaders",
     "move",
     "stable_tanh",
 ]
@@ -253,7 +253,7 @@ class RandomMove(nn.Module):
         return f"degrees={self.degrees}, translate={self.translate}, fill={self.fill:g}"
 
 
-def make_loaders(
+def augmented_loaders(
     train: tuple[Tensor, Tensor],
     test: tuple[Tensor, Tensor],
     augment: Callable[[Tensor], Tensor],
@@ -275,7 +275,7 @@ def make_loaders(
 
     Example:
         >>> part = (torch.zeros(6, 1, 28, 28), torch.arange(6))
-        >>> train_loader, test_loader = make_loaders(
+        >>> train_loader, test_loader = augmented_loaders(
         ...     part, part, RandomMove(), batch_size=4
         ... )
         >>> [tuple(images.shape) for images, labels in train_loader]

@@ -1,68 +1,92 @@
-"""Tools around the loop: learning-rate search, per-layer learning rates, ensembles."""
+"""Learning rates: a search for the largest that works, and one for each part of a model."""
 
 from __future__ import annotations
 
 import copy
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 
-from helpers.train.loop import _device_of, _forward, _pair, _to
+from helpers.train.batch import Loss, StepFunction, device_of, supervised, to_device
+from helpers.train.options import check_optimizer
+from helpers.train.rng import loader_generators, rng_state, set_rng_state
 
 
 def lr_range_test(
     model: nn.Module,
     loader: Iterable[Any],
-    loss_fn: Callable[[Any, Any], Tensor],
+    loss_fn: Loss | None,
     optimizer: Optimizer,
     *,
     min_lr: float = 1e-6,
     max_lr: float = 1.0,
     steps: int = 100,
     device: torch.device | str | None = None,
+    step: StepFunction = supervised,
 ) -> pd.DataFrame:
     """Train with a learning rate that grows at every step, and record the loss.
 
     Smith: Cyclical learning rates for training neural networks, WACV 2017, arXiv:1506.01186.
-    The model and the optimiser are put back to where they were. The test ends early when the
-    loss is four times its lowest value, or not finite.
+    The test ends early when the loss is four times its lowest value, or not finite. Afterwards
+    all is as it was: model, gradients, modes, optimiser, random numbers.
+
+    Args:
+        model: in training mode during the test, but for parts that are in evaluation mode.
+        loader: batches, as for :func:`fit`.
+        loss_fn: as for :func:`fit`.
+        optimizer: with several groups the rate grows for the first, and the others keep their
+            ratio to it.
+        min_lr: the first rate.
+        max_lr: the last rate.
+        steps: optimiser steps.
+        device: where to compute; default where the model is.
+        step: takes a batch through the model, see :func:`supervised`.
 
     Returns:
         Columns ``lr`` and ``loss``, one row a step.
 
     Raises:
-        ValueError: unless 0 < min_lr < max_lr and steps > 1, or for an empty loader.
+        ValueError: unless 0 < min_lr < max_lr and steps > 1, for an empty loader, or for an
+            optimiser of another model.
+
+    Example:
+        >>> model = nn.Linear(1, 1)
+        >>> sgd = torch.optim.SGD(model.parameters(), lr=0.1)
+        >>> found = lr_range_test(model, [(torch.ones(4, 1), torch.ones(4, 1))], nn.MSELoss(), sgd)
+        >>> list(found)
+        ['lr', 'loss']
     """
     if not 0 < min_lr < max_lr or steps < 2:
         raise ValueError(
             f"need 0 < min_lr < max_lr and at least 2 steps, got {min_lr}, {max_lr}, {steps}"
         )
-    device = _device_of(model) if device is None else torch.device(device)
+    check_optimizer(model, optimizer)
+    device = device_of(model) if device is None else torch.device(device)
+    first = float(optimizer.param_groups[0]["lr"])
+    ratios = [float(g["lr"]) / first if first else 1.0 for g in optimizer.param_groups]
+    model.to(device)
     model_before = copy.deepcopy(model.state_dict())
     optimizer_before = copy.deepcopy(optimizer.state_dict())
-    was_training = model.training
-    model.to(device).train()
+    gradients = {p: None if p.grad is None else p.grad.clone() for p in model.parameters()}
+    modes = {module: module.training for module in model.modules()}
+    generators = loader_generators(loader)
+    random_before = rng_state(generators, device)
+    if not model.training:
+        model.train()
     rows: list[dict[str, float]] = []
-    batches = iter(loader)
     try:
-        for step in range(steps):
-            lr = min_lr * (max_lr / min_lr) ** (step / (steps - 1))
-            for group in optimizer.param_groups:
-                group["lr"] = lr
-            batch = next(batches, None)
-            if batch is None:
-                batches = iter(loader)
-                batch = next(batches, None)
-                if batch is None:
-                    raise ValueError("the loader is empty")
-            inputs, target = _pair(batch)
+        for number, batch in zip(range(steps), _again_and_again(loader), strict=False):
+            lr = min_lr * (max_lr / min_lr) ** (number / (steps - 1))
+            for group, ratio in zip(optimizer.param_groups, ratios, strict=True):
+                group["lr"] = lr * ratio
             optimizer.zero_grad()
-            loss = loss_fn(_forward(model, _to(inputs, device)), _to(target, device))
+            loss = step(model, to_device(batch, device), loss_fn).loss
+            if loss is None:
+                raise ValueError("a step of training must return a loss")
             loss.backward()
             optimizer.step()
             rows.append({"lr": lr, "loss": loss.item()})
@@ -72,8 +96,27 @@ def lr_range_test(
     finally:
         model.load_state_dict(model_before)
         optimizer.load_state_dict(optimizer_before)
-        model.train(was_training)
+        set_rng_state(random_before, generators, device)
+        for parameter, gradient in gradients.items():
+            parameter.grad = gradient
+        for module, training in modes.items():
+            module.training = training
     return pd.DataFrame(rows)
+
+
+def _again_and_again(loader: Iterable[Any]) -> Iterable[Any]:
+    """Iterate over a loader without an end.
+
+    Raises:
+        ValueError: for an empty loader.
+    """
+    while True:
+        empty = True
+        for batch in loader:
+            empty = False
+            yield batch
+        if empty:
+            raise ValueError("the loader is empty, or an iterator that is used up")
 
 
 def param_groups(
@@ -118,29 +161,3 @@ def param_groups(
             rate = default if prefix is None else rates[prefix]
             result.append({"params": parameters, "lr": rate})
     return result
-
-
-class Ensemble(nn.Module):
-    """Average the class probabilities of several classifiers.
-
-    Shapes: whatever the members take, to log-probabilities ``(N, C)``, which may be used like
-    logits.
-
-    Raises:
-        ValueError: without members.
-
-    Example:
-        >>> Ensemble([nn.Linear(3, 2), nn.Linear(3, 2)])(torch.zeros(4, 3)).exp().sum(dim=1)
-        tensor([1., 1., 1., 1.], grad_fn=<SumBackward1>)
-    """
-
-    def __init__(self, members: Sequence[nn.Module]) -> None:
-        super().__init__()
-        if not members:
-            raise ValueError("an ensemble needs at least one member")
-        self.members = nn.ModuleList(members)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the logarithm of the mean probabilities."""
-        each = torch.stack([member(x).log_softmax(dim=1) for member in self.members])
-        return each.logsumexp(dim=0) - math.log(len(self.members))

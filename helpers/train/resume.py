@@ -1,0 +1,229 @@
+"""The checkpoint of a run: what it holds, whether it belongs to this run, how it is taken up."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from helpers.console import say
+from helpers.train.callbacks import EarlyStopping
+from helpers.train.checkpoint import (
+    CheckpointError,
+    all_or_nothing,
+    apply_state,
+    atomic_save,
+    safe_load,
+)
+from helpers.train.options import differences, fingerprint
+from helpers.train.rng import rng_state, set_rng_state
+
+if TYPE_CHECKING:
+    from helpers.train.engine import Loop
+
+_REMEDY = " or pass resume=False"
+_NAMES = {
+    "model": "model",
+    "optimizer": "optimiser",
+    "scheduler": "scheduler",
+    "scaler": "gradient scaler",
+}
+
+
+class Saved:
+    """The file of one call of ``fit``.
+
+    Args:
+        path: the file.
+        loop: the loop whose state it keeps.
+        describe: returns the settings of the run as they are now.
+        keep: the caller's own objects that belong to the run.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        loop: Loop,
+        describe: Callable[[], dict[str, Any]],
+        keep: Mapping[str, Any],
+    ) -> None:
+        self.path = path
+        self.loop = loop
+        self.describe = describe
+        self.settings = describe()  # as they were when the run started
+        self.parts: dict[str, Any] = {
+            "model": loop.state.model,
+            "optimizer": loop.state.optimizer,
+        }
+        if loop.scheduler is not None:
+            self.parts["scheduler"] = loop.scheduler
+        if loop.scaler is not None:
+            self.parts["scaler"] = loop.scaler
+        stateful = [c for c in loop.callbacks if hasattr(c, "state_dict")]
+        for number, callback in enumerate(stateful, start=1):
+            self.parts[f"callback {number} ({type(callback).__name__})"] = callback
+        for name, thing in keep.items():
+            if not hasattr(thing, "state_dict") or not hasattr(thing, "load_state_dict"):
+                raise ValueError(f"keep[{name!r}] has no state_dict and load_state_dict")
+            self.parts[f"keep {name}"] = thing
+
+    # -- write -------------------------------------------------------------------------------
+
+    def write(self) -> None:
+        """Write everything that the rest of the run depends on.
+
+        Raises:
+            CheckpointError: if it can't be written; on every process.
+        """
+        loop, state, processes = self.loop, self.loop.state, self.loop.processes
+        each = processes.gather(
+            {
+                "random": rng_state(processes.generators, state.device),
+                "draws": processes.draws,
+                "loss": list(loop.mean.sums()),
+            }
+        )
+        problem = ""
+        if processes.rank == 0:
+            model = state.model
+            content = {
+                **{name: part.state_dict() for name, part in self.parts.items()},
+                "settings": self.settings,
+                "settings now": self.describe(),
+                "changeable": self.changeable(),
+                "device": state.device.type,
+                "each process": each,
+                "history": list(state.history),
+                "step": state.step,
+                "updates": loop.updates,
+                "done": loop.done,
+                "stop": state.stop,
+                "epoch_rng": loop.epoch_rng,
+                "epoch_lr": loop.epoch_lr,
+                "evaluating": [n for n, m in model.named_modules() if not m.training],
+                "frozen": [n for n, p in model.named_parameters() if not p.requires_grad],
+            }
+            try:
+                atomic_save(content, self.path)
+            except CheckpointError as error:
+                if processes.world == 1:
+                    raise
+                problem = str(error)
+        if problem := processes.from_first(problem):
+            raise CheckpointError(problem)
+
+    def changeable(self) -> dict[str, Any]:
+        """Return the settings that a run may change when it goes on."""
+        found: dict[str, Any] = {"epochs": self.loop.state.epochs}
+        for callback in self.loop.callbacks:
+            if isinstance(callback, EarlyStopping):
+                found["patience"] = callback.patience
+        return found
+
+    # -- read --------------------------------------------------------------------------------
+
+    def restore(self, *, quiet: bool) -> None:
+        """Take up where :meth:`write` left off, if the file is there and belongs to this run.
+
+        The file of a run with other settings is put aside, and nothing is restored.
+
+        Raises:
+            CheckpointError: if the file can't be read or does not fit; nothing is changed then.
+        """
+        processes, name = self.loop.processes, self.path.name
+        quiet = quiet or processes.rank != 0
+        if not processes.from_first(self.path.is_file()):
+            return
+        content = safe_load(self.path)
+        if missing := {"model", "optimizer", "settings", "each process"} - content.keys():
+            raise CheckpointError(
+                f"{name} is no checkpoint of fit (it lacks {sorted(missing)}); use another "
+                f"file{_REMEDY}"
+            )
+        other = differences(self.settings, content["settings"], content["settings now"])
+        if other:
+            self.put_aside(content["settings"], other)
+            return
+        self.check(content)
+        with all_or_nothing(self.parts):
+            for key, part in self.parts.items():
+                what = _NAMES.get(key, key)
+                apply_state(part, content[key], f"{name} does not fit the {what}", _REMEDY)
+        self.settings = content["settings"]
+        self.take_up(content)
+        if not quiet:
+            say(self.line(content))
+
+    def put_aside(self, settings: Mapping[str, Any], other: list[str]) -> None:
+        """Keep the file of another run under a name of its own."""
+        processes = self.loop.processes
+        kept = self.path.with_name(f"{self.path.stem}.{fingerprint(settings)}{self.path.suffix}")
+        processes.gather(None)  # all have read the file before it moves
+        if processes.rank == 0:
+            os.replace(self.path, kept)
+            say(
+                f"{self.path.name} belongs to a run with other settings ({'; '.join(other)}): "
+                f"kept as {kept.name}, training starts anew"
+            )
+
+    def check(self, content: Mapping[str, Any]) -> None:
+        """Refuse what can't go on bit for bit.
+
+        Raises:
+            CheckpointError: for another kind of device, another number of processes or loaders.
+        """
+        loop, name = self.loop, self.path.name
+        processes = loop.processes
+        here = {"device": loop.state.device.type, "processes": processes.world}
+        there = {"device": content["device"], "processes": len(content["each process"])}
+        for what in here:
+            if here[what] != there[what]:
+                raise CheckpointError(
+                    f"{name} was written with {what} {there[what]}, this run has {here[what]}, "
+                    "and would not go on bit for bit; take its weights with load_checkpoint"
+                    f"{_REMEDY}"
+                )
+        generators = len(content["each process"][processes.rank]["random"]["loaders"])
+        if generators != len(processes.generators):
+            raise CheckpointError(
+                f"{name} was written with {generators} generators in the loaders, this run has "
+                f"{len(processes.generators)}; give the loaders the same ones, use another "
+                f"file{_REMEDY}"
+            )
+        if missing := self.parts.keys() - content.keys():
+            raise CheckpointError(
+                f"{name} was written without {', '.join(sorted(missing))}; use another "
+                f"file{_REMEDY}"
+            )
+
+    def take_up(self, content: Mapping[str, Any]) -> None:
+        """Set the loop to where it was."""
+        loop, state, processes = self.loop, self.loop.state, self.loop.processes
+        state.history[:] = content["history"]
+        state.step, state.stop = content["step"], content["stop"]
+        if state.stop and content["changeable"] != self.changeable():
+            # More patience than before: what ended the run may not hold any more.
+            stoppers = [c for c in loop.callbacks if isinstance(c, EarlyStopping)]
+            state.stop = not stoppers or any(c.is_over(len(state.history)) for c in stoppers)
+        loop.updates, loop.done = content["updates"], content["done"]
+        loop.epoch_rng, loop.epoch_lr = content["epoch_rng"], content["epoch_lr"]
+        for name, parameter in state.model.named_parameters():
+            parameter.requires_grad_(name not in content["frozen"])
+        loop.network.train()
+        for name, module in state.model.named_modules():
+            module.training = name not in content["evaluating"]
+        own = content["each process"][processes.rank]
+        loop.mean.set(*own["loss"])
+        set_rng_state(own["random"], processes.generators, state.device)
+        processes.draws = own["draws"]
+
+    def line(self, content: Mapping[str, Any]) -> str:
+        """Say how the run goes on, and which of its settings are new."""
+        epochs, now = len(content["history"]), self.changeable()
+        there = content["changeable"]
+        new = [f"{k} {now[k]} instead of {there.get(k)}" for k in now if now[k] != there.get(k)]
+        place = f"after epoch {epochs}" + (f", batch {content['done']}" if content["done"] else "")
+        over = epochs >= self.loop.state.epochs or self.loop.state.stop
+        text = f"{self.path.name}: {'ended' if over else 'goes on'} {place}"
+        return f"{text}; new: {', '.join(new)}" if new else text
