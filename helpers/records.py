@@ -163,8 +163,8 @@ def number(value: float) -> str:
 
 
 def with_unit(text: str, unit: str) -> str:
-    """Add a unit to a number; a dash, for no number, has none."""
-    return text if text == "–" else f"{text} {unit}".strip()
+    """Add a unit, if there is one, to a number."""
+    return f"{text} {unit}".strip()
 
 
 def ours(entry: Record) -> str:

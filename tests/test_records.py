@@ -1,8 +1,9 @@
 """Records name the code that measured, replace earlier runs, and read the same everywhere."""
 
+import contextlib
 import json
 import subprocess
-import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -217,43 +218,30 @@ def test_other_machines_and_profiles_stay(other):
     assert sorted(both, key=str) == sorted([old, new], key=str)
 
 
-PROGRAM = """
-import sys
-from pathlib import Path
-from helpers import env, results
-results.folder = lambda: Path(sys.argv[1])
-run = env.start("00_test")
-print("ready", flush=True)
-sys.stdin.readline()
-for number in range(15):
-    results.record("K7.r2", f"{sys.argv[2]} {number}", 0.5, run=run)
-"""
+def test_two_that_record_at_once_lose_nothing(start, monkeypatch):
+    run = start()
+    results.record("K7.r2", "first", 0.5, run=run)
+    read, both = records.read, threading.Barrier(2)
 
+    def read_and_wait(path):
+        found = read(path)
+        # Without a lock both have read the same file before one of them writes.
+        with contextlib.suppress(threading.BrokenBarrierError):
+            both.wait(timeout=2)
+        return found
 
-def test_two_processes_lose_nothing(tmp_path, monkeypatch):
-    monkeypatch.setenv("COURSE_DATA", "official")
-    monkeypatch.setenv("COURSE_PROFILE", "quick")
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, str(tmp_path), name],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for name in "ab"
+    monkeypatch.setattr(records, "read", read_and_wait)
+    names = ["second", "third"]
+    threads = [
+        threading.Thread(target=results.record, args=("K7.r2", name, 0.5), kwargs={"run": run})
+        for name in names
     ]
-    for process in processes:
-        while process.stdout.readline() != "ready\n":
-            assert process.poll() is None
-    for process in processes:  # both runs have started before one of them writes
-        process.stdin.write("\n")
-        process.stdin.flush()
-    for process in processes:
-        process.communicate()
-        assert process.returncode == 0
-    found = {e["what"] for e in records.read(tmp_path / "00_test.json")}
-    assert found == {f"{name} {number}" for name in "ab" for number in range(15)}
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    monkeypatch.setattr(records, "read", read)
+    assert {e["what"] for e in results.load()} == {"first", *names}
 
 
 def test_a_folder_that_refuses_costs_one_line(start, checkout, monkeypatch, capsys):
