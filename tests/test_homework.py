@@ -814,7 +814,6 @@ RIGHT = {
         "as the makers have it": mover(),
         "another draw": mover(lambda n, d, t: (uniform(n, d), uniform(n, 28 * t, columns=2))),
         "own matrix": sampled(rotate_then_shift),
-        "cubic": sampled(rotate_then_shift, mode="bicubic"),
         "sampled by hand": ByHand,
         "one at a time": OneAtATime,
         "the other way round": mover(
