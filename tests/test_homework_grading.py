@@ -192,7 +192,6 @@ class TanhBlock:
 """
 TRICKS = {
     "subclass": "from helpers import homework\nclass TanhBlock(homework.TanhBlock): pass",
-    "import": "from helpers.homework import TanhBlock",
     "importlib": "import importlib\n"
     "TanhBlock = getattr(importlib.import_module('helpers.homework.solution'), 'TanhBlock')",
     "source": "import helpers, pathlib\n"
@@ -200,11 +199,10 @@ TRICKS = {
     "exec(home.read_text())",
     "program": "import subprocess, sys\n"
     "out = subprocess.run([sys.executable, '-c', 'print(1)'])\n" + RIGHT["TanhBlock"],
-    "no check of torch": "torch.testing.assert_close = lambda *a, **k: None\n"
-    "torch.equal = torch.allclose = lambda *a, **k: True" + IDENTITY,
-    "no check of the course": "import builtins, sys\n"
-    "check_tanh = check_tanh_block = lambda *a, **k: 'Exercise 1: passed'\n"
-    "builtins.check = check_tanh\n"
+    "no check": "import builtins\n"
+    "torch.testing.assert_close = lambda *a, **k: None\n"
+    "torch.equal = torch.allclose = lambda *a, **k: True\n"
+    "check_tanh_block = builtins.check = lambda *a, **k: 'Exercise 1: passed'\n"
     "PARTS = {'TanhBlock': 100}" + IDENTITY,
     "always equal": """
 class Always(torch.Tensor):
@@ -218,7 +216,6 @@ class TanhBlock:
 """,
     "tanh of numpy": "from numpy import tanh\n"
     + RIGHT["TanhBlock"].replace("y = stable(z)", "y = torch.from_numpy(tanh(z.numpy()))"),
-    "exit": "import os\nos._exit(0)",
     "system exit": "raise SystemExit",
     "no class": "TanhBlock = 3",
 }  # fmt: skip
@@ -230,7 +227,7 @@ def test_a_trick_brings_no_points(name):
     assert result["points"] == 0
     assert rows["TanhBlock"]["verdict"] == "refused"
     assert rows["TanhBlock"]["reasons"]
-    if name in ("subclass", "import", "importlib", "source"):
+    if name in ("subclass", "importlib", "source"):
         assert "the model solution is closed" in rows["TanhBlock"]["reasons"][0]
 
 
