@@ -20,6 +20,7 @@ SHA = hashlib.sha256(CONTENT).hexdigest()
 WRONG = CONTENT[:-1] + b"?"
 Answer = Callable[["Handler"], None]
 Make = Callable[..., DataSet]
+_taken: list[socket.socket] = []
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -106,9 +107,11 @@ def endless(handler: Handler) -> None:
 
 
 def closed_port() -> int:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        return int(unused.getsockname()[1])
+    """A port that refuses connections: taken, so that no other process gets it, but deaf."""
+    taken = socket.socket()
+    taken.bind(("127.0.0.1", 0))
+    _taken.append(taken)
+    return int(taken.getsockname()[1])
 
 
 def folder() -> Path:
