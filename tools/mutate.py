@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import copy
 import json
 import os
@@ -451,13 +452,14 @@ def main() -> int:
     chapter = Chapter(options.notebook, options.seconds)
     reached = chapter.baseline()
     edits: list[Edit] = []
-    for index, cell in enumerate(chapter.cells):
-        tree = chapter.trees.get(cell.position)
-        if tree is not None and (options.cells is None or cell.position in options.cells):
-            found = edits_of(tree, cell.position, options.limit)
-            chapter.try_edits(index, found, options.ahead, options.jobs)
-            edits += found
-        chapter.session.run(cell.source)
+    with contextlib.suppress(KeyboardInterrupt):  # then the lists hold what was tried so far
+        for index, cell in enumerate(chapter.cells):
+            tree = chapter.trees.get(cell.position)
+            if tree is not None and (options.cells is None or cell.position in options.cells):
+                found = edits_of(tree, cell.position, options.limit)
+                chapter.try_edits(index, found, options.ahead, options.jobs)
+                edits += found
+            chapter.session.run(cell.source)
     print(report(chapter, reached, edits))
     return 0
 
