@@ -103,6 +103,7 @@ def test_each_kind_of_edit_is_made(source, wrong):
 
 def test_checks_drawings_and_imports_are_left_alone():
     source = "import a\nassert b == 1\nplt.plot(1 + 1)\nax.set(x=2)\nprint(3)\nassert_close(4, 5)"
+    source += "\nfigure, (left, right) = plt.subplots(1, 2)\nleft.plot(3 * x)"
     assert edits(source) == []
 
 

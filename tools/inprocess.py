@@ -74,4 +74,7 @@ class Session:
             result = self.shell.run_cell(source, store_history=True)
         if "matplotlib.pyplot" in sys.modules:
             sys.modules["matplotlib.pyplot"].close("all")
-        return Outcome(result.error_before_exec or result.error_in_exec, captured.stdout)
+        error = result.error_before_exec or result.error_in_exec
+        if isinstance(error, KeyboardInterrupt):
+            raise error
+        return Outcome(error, captured.stdout)

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import copy
 import json
 import os
@@ -119,26 +120,40 @@ class Edit:
     seen_by: set[str] = field(default_factory=set)
 
 
-def _is_shown(node: ast.AST) -> bool:
-    if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)):
-        return False
-    base: ast.AST = node.value.func
-    while isinstance(base, (ast.Attribute, ast.Subscript, ast.Call)):
-        base = base.func if isinstance(base, ast.Call) else base.value
-    return isinstance(base, ast.Name) and base.id in SHOWN
+def _base(call: ast.Call) -> str:
+    """Return the name that a chain of calls and attributes begins with."""
+    node: ast.AST = call
+    while isinstance(node, (ast.Attribute, ast.Subscript, ast.Call)):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else ""
 
 
-def _places(node: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.AST]]:
+def shown_names(tree: ast.Module) -> set[str]:
+    """Return the names that print or draw, those bound to new axes and figures included."""
+    shown = set(SHOWN)
+    for node in ast.walk(tree):
+        made = node.value if isinstance(node, ast.Assign) else None
+        if isinstance(made, ast.Call) and _base(made) in {"plt", "figure", "fig"}:
+            shown |= set().union(*(_names(target) for target in node.targets))
+    return shown
+
+
+def _is_shown(node: ast.AST, shown: set[str]) -> bool:
+    call = node.value if isinstance(node, ast.Expr) else node
+    return isinstance(call, ast.Call) and _base(call) in shown
+
+
+def _places(node: ast.AST, shown: set[str]) -> Iterator[tuple[ast.AST, str, int | None, ast.AST]]:
     """Yield (parent, field, index, node) for all that may be edited."""
     for name, value in ast.iter_fields(node):
         many = isinstance(value, list)
         for index, child in enumerate(value if many else [value]):
-            if not isinstance(child, ast.AST) or is_check(child) or _is_shown(child):
+            if not isinstance(child, ast.AST) or is_check(child) or _is_shown(child, shown):
                 continue
             if isinstance(child, (ast.Import, ast.ImportFrom, ast.JoinedStr)):
                 continue
             yield node, name, index if many else None, child
-            yield from _places(child)
+            yield from _places(child, shown)
 
 
 def _variants(node: ast.AST) -> Iterator[ast.AST]:
@@ -188,11 +203,10 @@ def _short(node: ast.AST, width: int = 60) -> str:
 def edits_of(tree: ast.Module, position: int, limit: int) -> list[Edit]:
     """Return at most ``limit`` edits of a cell, the same ones in each run."""
     edits = []
+    shown = shown_names(tree)
     for statement, top in enumerate(tree.body):
-        if is_check(top) or _is_shown(top) or isinstance(top, (ast.Import, ast.ImportFrom)):
-            continue
         holder = ast.Module([top], [])
-        for parent, name, index, node in _places(holder):
+        for parent, name, index, node in _places(holder, shown):
             for variant in _variants(node):
                 ast.copy_location(variant, node)
                 value = getattr(parent, name)
@@ -451,13 +465,14 @@ def main() -> int:
     chapter = Chapter(options.notebook, options.seconds)
     reached = chapter.baseline()
     edits: list[Edit] = []
-    for index, cell in enumerate(chapter.cells):
-        tree = chapter.trees.get(cell.position)
-        if tree is not None and (options.cells is None or cell.position in options.cells):
-            found = edits_of(tree, cell.position, options.limit)
-            chapter.try_edits(index, found, options.ahead, options.jobs)
-            edits += found
-        chapter.session.run(cell.source)
+    with contextlib.suppress(KeyboardInterrupt):  # then the lists hold what was tried so far
+        for index, cell in enumerate(chapter.cells):
+            tree = chapter.trees.get(cell.position)
+            if tree is not None and (options.cells is None or cell.position in options.cells):
+                found = edits_of(tree, cell.position, options.limit)
+                chapter.try_edits(index, found, options.ahead, options.jobs)
+                edits += found
+            chapter.session.run(cell.source)
     print(report(chapter, reached, edits))
     return 0
 
