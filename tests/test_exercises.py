@@ -195,7 +195,7 @@ def small_chapter(folder, answers="", test=TEST, cell="double = None  # write yo
         return {"cell_type": "markdown", "metadata": {}, "source": source}
 
     cells = [
-        code("import torch\n%matplotlib inline"),
+        code("import torch\n%precision 4"),
         *map(code, before),
         text("## Exercises"),
         code(cell, "exercise"),
