@@ -118,3 +118,9 @@ def test_an_edit_is_seen_only_by_checks_that_it_flows_into():
     cells = [ast.parse("a = 1\nb = 2"), ast.parse("c = a + 1\nassert b == 2\nassert c == 2")]
     edit = next(e for e in mutate.edits_of(cells[0], 0, 10) if e.line == 1)
     assert mutate.reach(edit, list(enumerate(cells))) == ({"1:3:0"}, 1)
+
+
+def test_an_edit_does_not_flow_through_a_name_that_is_bound_anew():
+    cells = [ast.parse("a = 1"), ast.parse("a = 7\nassert a == 7")]
+    (edit,) = mutate.edits_of(cells[0], 0, 10)
+    assert mutate.reach(edit, list(enumerate(cells))) == (set(), 0)

@@ -238,6 +238,13 @@ def _names(node: ast.AST) -> set[str]:
     }
 
 
+def _used_by(statement: ast.AST) -> set[str]:
+    nodes = (n for n in ast.walk(statement) if isinstance(n, ast.Name))
+    if isinstance(statement, ast.Assign):
+        return {n.id for n in nodes if isinstance(n.ctx, ast.Load)}
+    return {n.id for n in nodes}
+
+
 def _changed_by(statement: ast.AST) -> set[str]:
     """Return the names that a statement binds, and those whose objects its calls may change."""
     changed = set()
@@ -271,7 +278,9 @@ def reach(edit: Edit, cells: list[tuple[int, ast.Module]]) -> tuple[set[str], in
     for index, (position, tree) in enumerate(cells):
         for number, statement in enumerate(tree.body):
             edited = index == 0 and number == edit.statement
-            if not edited and not _names(statement) & tainted:
+            if not edited and not _used_by(statement) & tainted:
+                if isinstance(statement, ast.Assign):  # bound anew, to what the edit left alone
+                    tainted -= {t.id for t in statement.targets if isinstance(t, ast.Name)}
                 continue
             last = index
             found |= {f"{position}:{c.lineno}:{c.col_offset}" for c in _checks_in(statement)}
