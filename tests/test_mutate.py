@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import mutate
+from tools.edits import edits_of, reach
 
 ROOT = Path(__file__).parents[1]
 
@@ -43,7 +43,7 @@ def lists(report):
 
 
 def edits(source, limit=1000):
-    return [e.what for e in mutate.edits_of(ast.parse(source), 0, limit)]
+    return [e.what for e in edits_of(ast.parse(source), 0, limit)]
 
 
 def test_a_check_that_cannot_fail_is_listed_and_a_good_one_is_not(tmp_path):
@@ -116,11 +116,11 @@ def test_the_limit_keeps_the_same_edits_in_each_run():
 
 def test_an_edit_is_seen_only_by_checks_that_it_flows_into():
     cells = [ast.parse("a = 1\nb = 2"), ast.parse("c = a + 1\nassert b == 2\nassert c == 2")]
-    edit = next(e for e in mutate.edits_of(cells[0], 0, 10) if e.line == 1)
-    assert mutate.reach(edit, list(enumerate(cells))) == ({"1:3:0"}, 1)
+    edit = next(e for e in edits_of(cells[0], 0, 10) if e.line == 1)
+    assert reach(edit, list(enumerate(cells))) == ({"1:3:0"}, 1)
 
 
 def test_an_edit_does_not_flow_through_a_name_that_is_bound_anew():
     cells = [ast.parse("a = 1"), ast.parse("a = 7\nassert a == 7")]
-    (edit,) = mutate.edits_of(cells[0], 0, 10)
-    assert mutate.reach(edit, list(enumerate(cells))) == (set(), 0)
+    (edit,) = edits_of(cells[0], 0, 10)
+    assert reach(edit, list(enumerate(cells))) == (set(), 0)

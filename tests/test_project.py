@@ -116,3 +116,13 @@ def test_no_path_of_a_machine():
         and re.search(r"(?<![\w.])/(root|home|Users)/\w", text)
     ]
     assert not found
+
+
+@pytest.mark.parametrize("folder", ["helpers", "data_scripts", "tools", "book/_ext"])
+def test_no_file_is_too_long_to_be_read_in_one_go(folder):
+    lengths = {
+        str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())
+        for path in (ROOT / folder).rglob("*.py")
+    }
+    assert lengths
+    assert not {path: lines for path, lines in lengths.items() if lines > 400}

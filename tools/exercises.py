@@ -22,8 +22,6 @@ after every answer. An object that a test changes in place stays changed: let te
 from __future__ import annotations
 
 import argparse
-import ast
-import builtins
 import contextlib
 import json
 import os
@@ -31,7 +29,6 @@ import random
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,6 +36,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from tools import inprocess  # noqa: E402 - the line above lets a bare checkout find it
+from tools.cell_names import names_of  # noqa: E402
 from tools.hermetic import HERMETIC  # noqa: E402
 
 ANSWERS = ROOT / "tests" / "answers"
@@ -155,42 +153,6 @@ def read_chapter(path: Path, answers: Path = ANSWERS) -> tuple[list[dict], list[
         return cells, read_exercises(cells, given)
     except ValueError as error:
         raise ValueError(f"{path.name}: {error}") from None
-
-
-def outer_nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    """Walk a tree without the bodies of functions: what runs when the cell runs."""
-    for node in ast.iter_child_nodes(tree):
-        yield node
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            yield from outer_nodes(node)
-
-
-def root_name(node: ast.AST) -> str | None:
-    """Return x for x, x.y, x[0] and x.y().z."""
-    while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
-        node = node.func if isinstance(node, ast.Call) else node.value
-    return node.id if isinstance(node, ast.Name) else None
-
-
-def names_of(source: str) -> tuple[set[str], set[str]]:
-    """Return the names that a cell reads, and those that it binds or changes in place."""
-    tree = ast.parse(re.sub(r"^(\s*)[%!].*$", r"\1pass", source, flags=re.MULTILINE))
-    read = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-    changed: set[str | None] = set()
-    for node in outer_nodes(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            changed.add(node.name)
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            changed |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.Name | ast.Attribute | ast.Subscript):
-            if not isinstance(node.ctx, ast.Load):
-                changed.add(root_name(node))
-        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-            # A call whose value nobody takes is there for its effect: x.append(1), fit(model)
-            function = root_name(node.value.func)
-            if function not in vars(builtins):  # print
-                changed |= {function, *map(root_name, node.value.args)}
-    return read, {name for name in changed if name}
 
 
 def needed_cells(cells: list[dict], exercises: list[Exercise]) -> list[int]:
