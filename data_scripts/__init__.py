@@ -93,7 +93,7 @@ def get(name: str) -> DataSet:
         DataError: the name is unknown.
     """
     if name not in REGISTRY:
-        raise DataError(name, "unknown data set", f"Valid names: {', '.join(REGISTRY)}.")
+        raise DataError(name, "unknown data set", f"Valid names: {', '.join(sorted(REGISTRY))}.")
     return REGISTRY[name]
 
 

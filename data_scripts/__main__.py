@@ -52,7 +52,9 @@ def _list() -> int:
 
 def _fetch(names: Sequence[str], everything: bool) -> int:
     if everything == bool(names):
-        raise DataError("fetch", "give names or --all", f"Valid names: {', '.join(REGISTRY)}.")
+        raise DataError(
+            "fetch", "give names or --all", f"Valid names: {', '.join(sorted(REGISTRY))}."
+        )
     if current_mode() == "standin":
         raise DataError("COURSE_DATA", "the mode standin forbids fetching", "Unset the variable.")
     chosen = [get(name) for name in names] or list(REGISTRY.values())
