@@ -119,6 +119,8 @@ class TensorLoader:
     ) -> None:
         if not tensors:
             raise ValueError("TensorLoader needs at least one tensor")
+        if wrong := [type(t).__name__ for t in tensors if not isinstance(t, Tensor)]:
+            raise TypeError(f"TensorLoader takes tensors, got {wrong}; use torch.as_tensor")
         lengths = [len(t) for t in tensors]
         if len(set(lengths)) != 1:
             raise ValueError(f"the tensors must have the same length, got {lengths}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from types import TracebackType
 from typing import Any
 
@@ -49,7 +50,8 @@ def overfit_batch(
     losses = []
     for _ in range(steps):
         optimizer.zero_grad()
-        loss = step(model, batch, loss_fn).loss
+        # A copy: a model that works in place must find the same batch in every step.
+        loss = step(model, copy.deepcopy(batch), loss_fn).loss
         if loss is None:
             raise ValueError("a step of training must return a loss")
         loss.backward()
@@ -91,6 +93,8 @@ def grad_report(model: nn.Module) -> pd.DataFrame:
 class ActivationRecorder:
     """Keep the outputs of chosen layers while it is open, by forward hooks.
 
+    Of a layer that returns several, such as ``nn.LSTM``, the first.
+
     Args:
         model: the model to look into.
         layers: names as in ``model.named_modules()``; default every layer without children.
@@ -112,16 +116,20 @@ class ActivationRecorder:
         for name in layers or ():
             if name not in known:
                 raise KeyError(f"no layer {name!r}; the model has {list(known)}")
-        self._modules = {name: known[name] for name in layers or leaves}
+        self._modules = {name: known[name] for name in (leaves if layers is None else layers)}
         self._handles: list[Any] = []
         self.outputs: dict[str, Tensor] = {}
 
     def __enter__(self) -> ActivationRecorder:
+        self.outputs.clear()
         for name, module in self._modules.items():
 
             def hook(_: nn.Module, __: Any, output: Any, name: str = name) -> None:
+                # A copy: the next layer may work in place.
                 if isinstance(output, Tensor):
-                    self.outputs[name] = output.detach()
+                    self.outputs[name] = output.detach().clone()
+                elif isinstance(output, tuple) and isinstance(output[0], Tensor):
+                    self.outputs[name] = output[0].detach().clone()
 
             self._handles.append(module.register_forward_hook(hook))
         return self

@@ -30,4 +30,7 @@ def evaluating(model: nn.Module) -> Iterator[nn.Module]:
         yield model
     finally:
         for module, training in modes.items():
+            if type(module).train is not nn.Module.train:  # it does more than set the mode
+                module.train(training)
+        for module, training in modes.items():
             module.training = training

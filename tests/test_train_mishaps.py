@@ -146,7 +146,7 @@ def test_one_stopper_serves_several_runs():
 def test_what_counts_as_an_improvement(values, options, best_epoch, epochs):
     x, y = separable()
     model, left = nn.Linear(4, 2), iter(values)
-    stopper = train.EarlyStopping("quality", patience=2, **options)
+    stopper = train.EarlyStopping("quality", patience=2, **({"mode": "min"} | options))
 
     def measure(state):
         state.logs["quality"] = next(left)
@@ -166,7 +166,7 @@ def test_a_stopper_among_the_callbacks_restores_its_best_weights_too():
         state.logs["quality"] = next(left)
         weights.append(model.weight.detach().clone())
 
-    stopper = train.EarlyStopping("quality", patience=9)
+    stopper = train.EarlyStopping("quality", patience=9, mode="min")
     train.fit(
         model, [(x, y)], None, nn.CrossEntropyLoss(), sgd(model),
         epochs=3, callbacks=[measure, stopper], verbose=0,
@@ -752,7 +752,7 @@ def test_more_patience_goes_on(tmp_path):
     worse = lambda state: state.logs.update(quality=float(state.epoch))  # noqa: E731
     lengths = []
     for patience in (1, 3):
-        stopper = train.EarlyStopping("quality", patience=patience)
+        stopper = train.EarlyStopping("quality", patience=patience, mode="min")
         history = run(
             tmp_path / "run.pt", epochs=9, schedule=None, callbacks=[worse], early_stopping=stopper
         )
@@ -989,3 +989,340 @@ def test_a_file_system_without_fsync_still_keeps_checkpoints(tmp_path, monkeypat
     monkeypatch.setattr(os, "fsync", refuse)
     atomic_save({"epoch": 1}, tmp_path / "run.pt")
     assert safe_load(tmp_path / "run.pt") == {"epoch": 1}
+
+
+# -- what a second reader found --------------------------------------------------------------------
+
+
+def test_milestones_that_lie_ahead_survive_a_checkpoint(tmp_path):
+    x, y = separable()
+    for last in (1, 5):
+        model = nn.Linear(4, 2)
+        optimizer = sgd(model, 1.0)
+        history = train.fit(
+            model, [(x, y)], None, nn.CrossEntropyLoss(), optimizer, epochs=last,
+            scheduler=MultiStepLR(optimizer, [2, 4]), checkpoint=tmp_path / "run.pt", verbose=0,
+        )  # fmt: skip
+    assert history.column("lr") == pytest.approx([1.0, 1.0, 0.1, 0.1, 0.01])
+
+
+def test_a_batch_in_which_nothing_counts_changes_nothing():
+    x, y = separable(30)
+    y[10:20] = -100
+
+    def masked(outputs, target):
+        kept = target != -100
+        each = F.cross_entropy(outputs, target.clamp(min=0), reduction="none")
+        return (each * kept).sum() / kept.sum(), kept.sum()
+
+    weights = []
+    for loss_fn in (masked, nn.CrossEntropyLoss()):
+        for size, accumulate in ((30, 1), (10, 3)):
+            torch.manual_seed(1)
+            model = nn.Linear(4, 2)
+            loader = data.TensorLoader(x, y, batch_size=size)
+            train.fit(
+                model, loader, None, loss_fn, sgd(model),
+                epochs=2, accumulate=accumulate, verbose=0,
+            )  # fmt: skip
+            weights.append(model.weight.detach())
+    assert all(torch.allclose(w, weights[0], atol=1e-6) for w in weights)
+
+
+def test_a_loss_with_parameters_is_saved_and_measured_in_evaluation_mode(tmp_path):
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale, self.drop = nn.Parameter(torch.ones(())), nn.Dropout(0.5)
+
+        def forward(self, outputs, target):
+            return F.cross_entropy(self.drop(outputs), target) * self.scale.exp() - self.scale
+
+    x, y = separable()
+
+    def history(path, *epochs):
+        for last in epochs:
+            torch.manual_seed(2)
+            model, loss_fn = nn.Linear(4, 2), Scaled()
+            optimizer = torch.optim.SGD([*model.parameters(), loss_fn.scale], lr=0.1)
+            found = train.fit(
+                model, [(x, y)], [(x, y)], loss_fn, optimizer,
+                epochs=last, checkpoint=path, verbose=0,
+            )  # fmt: skip
+        values = {train.evaluate(model, [(x, y)], loss_fn)["loss"] for _ in range(3)}
+        assert len(values) == 1
+        return list(found)
+
+    assert history(tmp_path / "run.pt", 3, 6) == history(None, 6)
+
+
+def test_more_settings_that_make_another_run(tmp_path, capsys):
+    path = tmp_path / "run.pt"
+    x, y = separable()
+
+    def fit(dropout=0.1, trained=True, shuffle=False, delta=1.0, period=4, keep=None):
+        model = nn.Sequential(nn.Linear(4, 4), nn.Dropout(dropout), nn.Linear(4, 2))
+        model[0].requires_grad_(trained)
+        optimizer = sgd(model)
+        parts = [LambdaLR(optimizer, lambda e: 0.5**e), CosineAnnealingLR(optimizer, period)]
+        scheduler = torch.optim.lr_scheduler.SequentialLR(optimizer, parts, [1])
+        loss_fn = functools.partial(F.huber_loss, delta=delta)
+        target = F.one_hot(y, 2).float()
+        loader = data.TensorLoader(x, target, batch_size=50, shuffle=shuffle)
+        train.fit(
+            model, loader, None, loss_fn, optimizer, epochs=1, scheduler=scheduler,
+            checkpoint=path, keep=keep, verbose=0,
+        )  # fmt: skip
+        return capsys.readouterr().out
+
+    assert fit() == ""
+    assert fit() == ""
+    for options, name in (
+        ({"dropout": 0.9}, "layers of the model"),
+        ({"trained": False}, "trainable parameters"),
+        ({"shuffle": True}, "order False there, True here"),
+        ({"delta": 9.0}, "'delta': '9'"),
+        ({"period": 40}, "scheduler 2 T_max 4 there, 40 here"),
+        ({"keep": {"more": nn.Linear(1, 1)}}, "keep  there, more here"),
+    ):
+        assert name in fit(**options), name
+        fit()
+
+
+def test_files_that_are_put_aside_never_replace_each_other(tmp_path):
+    for lr, epochs in ((0.1, 5), (0.2, 1), (0.1, 1), (0.2, 1)):
+        path = tmp_path / "run.pt"
+        if lr == 0.1 and epochs == 1:
+            path.rename(tmp_path / "elsewhere.pt")
+        run(path, lr=lr, epochs=epochs, schedule=None)
+    lengths = sorted(len(safe_load(p)["history"]) for p in tmp_path.iterdir())
+    assert lengths == [1, 1, 1, 5]
+
+
+def test_the_same_cell_after_ctrl_c_goes_on(tmp_path, capsys):
+    x, y = separable()
+    model = nn.Linear(4, 2)
+    optimizer = sgd(model)
+    schedule = OneCycleLR(optimizer, 0.5, total_steps=20)
+    interrupt = [7]
+
+    class Stop:
+        def batch_end(self, state):
+            if state.step in interrupt:
+                interrupt.clear()
+                raise KeyboardInterrupt
+
+    loader = data.TensorLoader(x, y, batch_size=50)
+    for _ in range(2):
+        history = train.fit(
+            model, loader, None, nn.CrossEntropyLoss(), optimizer, epochs=10, scheduler=schedule,
+            schedule="step", checkpoint=tmp_path / "run.pt", callbacks=[Stop()],
+        )  # fmt: skip
+    assert "goes on after epoch 3" in capsys.readouterr().out
+    assert len(history) == 10
+    assert schedule.last_epoch == 20
+
+
+def test_an_epoch_that_was_begun_is_ended_although_somebody_asked_to_stop(tmp_path):
+    def history(path, crash=None):
+        class Stopper:
+            def batch_end(self, state):
+                state.stop = state.stop or state.step >= 2
+                if state.step == crash:
+                    raise KeyboardInterrupt
+
+        options = {"callbacks": [Stopper()], "checkpoint_every": 1}
+        return list(run(path, size=20, schedule=None, **options))
+
+    expected = history(tmp_path / "whole.pt")
+    history(tmp_path / "part.pt", crash=4)
+    assert history(tmp_path / "part.pt") == expected
+    assert len(expected) == 1
+
+
+def test_versions_of_modules_are_kept(tmp_path):
+    class Versioned(nn.Linear):
+        _version = 7
+
+        def _load_from_state_dict(self, state_dict, prefix, metadata, *arguments):
+            assert metadata["version"] == 7
+            super()._load_from_state_dict(state_dict, prefix, metadata, *arguments)
+
+    model = Versioned(4, 2)
+    train.save_checkpoint(tmp_path / "m.pt", model)
+    train.load_checkpoint(tmp_path / "m.pt", model)
+    train.fit(
+        model, [separable()], [separable()], nn.CrossEntropyLoss(), sgd(model),
+        epochs=1, early_stopping=train.EarlyStopping(), verbose=0,
+    )  # fmt: skip
+
+
+def test_states_of_other_optimisers_are_refused(tmp_path):
+    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))
+    adam = torch.optim.Adam(model.parameters())
+    model(torch.ones(1, 4)).sum().backward()
+    adam.step()
+    train.save_checkpoint(tmp_path / "adam.pt", model, adam)
+    with pytest.raises(train.CheckpointError, match="holds the state of Adam, not SGD"):
+        train.load_checkpoint(tmp_path / "adam.pt", model, sgd(model))
+    turned = torch.optim.Adam(reversed(list(model.parameters())))
+    with pytest.raises(train.CheckpointError, match=r"exp_avg has shape \(4, 4\)"):
+        train.load_checkpoint(tmp_path / "adam.pt", model, turned)
+    assert not turned.state_dict()["state"]
+
+
+def test_a_flipped_bit_is_found(tmp_path):
+    path = tmp_path / "m.pt"
+    train.save_checkpoint(path, nn.Linear(64, 64))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(train.CheckpointError, match="is damaged"):
+        safe_load(path)
+
+
+def test_hidden_random_numbers_are_refused_beside_a_checkpoint(tmp_path):
+    x, y = separable()
+    generator = torch.Generator().manual_seed(0)
+
+    def noise(inputs, target):
+        return inputs + torch.randn(inputs.shape, generator=generator), target
+
+    class Sampler(torch.utils.data.Sampler):
+        def __init__(self):
+            self.chance = random.Random(0)
+
+        def __iter__(self):
+            return iter(self.chance.sample(range(100), 100))
+
+        def __len__(self):
+            return 100
+
+    model = nn.Linear(4, 2)
+    for loader in (
+        data.TensorLoader(x, y, batch_size=50, transform=noise),
+        DataLoader(TensorDataset(x, y), 50, sampler=Sampler()),
+    ):
+        arguments = (model, loader, None, nn.CrossEntropyLoss(), sgd(model))
+        train.fit(*arguments, epochs=1, verbose=0)
+        with pytest.raises(ValueError, match="random numbers of its own"):
+            train.fit(*arguments, epochs=1, checkpoint=tmp_path / "run.pt")
+
+
+class Misspelt:
+    def on_epoch_end(self, state): ...
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"scheduler": StepLR(sgd(nn.Linear(4, 2)), 1)}, "made for another optimiser"),
+        ({"callbacks": [Misspelt()]}, "Misspelt is no function and has none of the methods"),
+        ({"val": iter([1])}, "used up after one epoch"),
+        ({"step": lambda model, batch, loss_fn: model(batch[0]).mean()}, "must return a Step"),
+        ({"clip_norm": math.nan}, "clip_norm must be positive"),
+    ],
+)
+def test_mistakes_are_named_before_the_model_changes(options, message):
+    x, y = separable()
+    model = nn.Linear(4, 2)
+    before, val = model.weight.clone(), options.get("val")
+    others = {name: value for name, value in options.items() if name != "val"}
+    with pytest.raises((ValueError, TypeError), match=message):
+        train.fit(model, [(x, y)], val, F.cross_entropy, sgd(model), epochs=2, verbose=0, **others)
+    assert torch.equal(model.weight, before)
+
+
+def test_more_mistakes_are_named():
+    x, y = separable()
+    with pytest.raises(ValueError, match="may not be called 'loss'"):
+        train.evaluate(nn.Linear(4, 2), [(x, y)], F.cross_entropy, metrics={"loss": train.accuracy})
+    for wrong in ({"monitor": "val_accuracy"}, {"monitor": "val_loss", "mode": "max"}):
+        with pytest.raises(ValueError, match="grow"):
+            train.EarlyStopping(**wrong)
+    lazy = nn.LazyLinear(2)
+    with pytest.raises(ValueError, match="call the model once"):
+        train.lr_range_test(lazy, [(x, y)], nn.CrossEntropyLoss(), sgd(lazy))
+    with pytest.raises(TypeError, match=r"takes tensors, got \['ndarray'\]"):
+        data.TensorLoader(np.zeros(3), batch_size=1)
+
+
+def test_losses_of_every_shape_are_weighted_by_what_they_averaged_over():
+    class Mine(nn.CrossEntropyLoss):
+        pass
+
+    soft, length = torch.rand(10, 3, 4).softmax(dim=1), [4, 1]
+    parts = [(torch.randn(5, 3, n), soft[i * 5 : i * 5 + 5, :, :n]) for i, n in enumerate(length)]
+    total = sum(F.cross_entropy(x, y, reduction="sum") for x, y in parts)
+    found = train.evaluate(nn.Identity(), parts, nn.CrossEntropyLoss())["loss"]
+    assert found == pytest.approx(total.item() / 25)
+    hard = [(torch.randn(5, 3, n), torch.randint(3, (5, n))) for n in length]
+    total = sum(F.cross_entropy(x, y, reduction="sum") for x, y in hard)
+    assert train.evaluate(nn.Identity(), hard, Mine())["loss"] == pytest.approx(total.item() / 25)
+
+
+def test_a_loader_that_fills_the_same_target_again_is_measured_rightly():
+    x, y = separable(40)
+    y[:15] = -100
+
+    class Again:
+        def __iter__(self):
+            target = torch.empty(10, dtype=torch.long)
+            for i in range(4):
+                target.copy_(y[10 * i : 10 * i + 10])
+                yield x[10 * i : 10 * i + 10], target
+
+    torch.manual_seed(0)
+    model = nn.Linear(4, 2)
+    losses = [F.cross_entropy(model(x[s]), y[s]).item() for s in (slice(10, 20), slice(20, 40))]
+    expected = (losses[0] * 5 + losses[1] * 20) / 25
+    assert train.evaluate(model, Again(), F.cross_entropy)["loss"] == pytest.approx(expected)
+
+
+def test_names_of_classes_and_empty_batches_do_not_mislead_the_count():
+    x, y = separable(8)
+    target = {"y": y, "classes": ["a", "b", "c"]}
+    assert rows((x, target)) == 8
+    assert shard((x, target), 1, 2)[0][1]["classes"] == ["a", "b", "c"]
+    two = [{"x": torch.ones(3), "n": 1}, {"x": torch.zeros(3), "n": 2}]
+    assert shard(two, 1, 2) == ([two[1]], 2)
+    found = train.evaluate(
+        nn.Linear(4, 2), [(x, y), (x[:0], y[:0])], F.cross_entropy,
+        metrics={"accuracy": train.accuracy},
+    )  # fmt: skip
+    assert math.isfinite(found["accuracy"])
+
+
+def test_recorded_activations_are_copies():
+    x = torch.randn(5, 4)
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(inplace=True))
+    with debug.ActivationRecorder(model) as seen:
+        model(x)
+    assert seen.outputs["0"].min() < 0
+    with debug.ActivationRecorder(model, []) as seen:
+        model(x)
+    assert seen.outputs == {}
+
+
+def test_a_module_with_its_own_train_is_switched_back():
+    class Merging(nn.Module):
+        merged = False
+
+        def train(self, mode=True):
+            self.merged = not mode
+            return super().train(mode)
+
+        def forward(self, x):
+            return x
+
+    model = nn.Sequential(Merging(), nn.BatchNorm1d(4)).train()
+    model[1].eval()
+    train.predict(model, torch.ones(2, 4))
+    assert not model[0].merged
+    assert [m.training for m in model] == [True, False]
+
+
+def test_the_best_epoch_is_a_number():
+    history = train.History([{"epoch": 1, "a": math.nan}, {"epoch": 2, "a": 1.0}])
+    assert history.best("a")["epoch"] == history.best("a", "max")["epoch"] == 2
+    assert list(train.History().frame()) == ["epoch"]

@@ -87,7 +87,7 @@ def supervised(model: nn.Module, batch: Any, loss_fn: Loss) -> Step:
     outputs = forward(model, inputs)
     loss = loss_fn(outputs, target)
     count = target.shape[0] if type(target) is Tensor and target.ndim else rows(batch)
-    if type(loss) is tuple:
+    if isinstance(loss, tuple):
         loss, weight = loss
     else:
         weight = averaged_over(loss_fn, target, count)
@@ -145,7 +145,8 @@ def to_device(value: Any, device: torch.device | str) -> Any:
         {'ids': tensor([1., 1.]), 'names': ['a', 'b']}
     """
     if isinstance(value, Tensor):
-        return value.to(device, non_blocking=True)
+        # Towards the CPU nobody waits for the copy: there it would be read before it is there.
+        return value.to(device, non_blocking=torch.device(device).type != "cpu")
     if hasattr(value, "to"):
         return value.to(device)
     if isinstance(value, tuple) and hasattr(value, "_fields"):
@@ -186,12 +187,24 @@ def _lengths(value: Any) -> Iterator[int]:
         for part in value.values():
             yield from _lengths(part)
     elif isinstance(value, (tuple, list)) and value:
-        if isinstance(value[0], (str, bytes, Mapping)):  # texts, or what belongs to each picture
+        if isinstance(value[0], Mapping):  # what belongs to each picture
             yield _Entries(len(value))
+            return
+        if isinstance(value[0], (str, bytes)):  # of the examples, most likely
+            yield len(value)
             return
         parts = [length for part in value for length in _lengths(part)]
         # A list of tensors that disagree, such as pictures of several sizes, lists examples.
         yield from [len(value)] if isinstance(value, list) and len(set(parts)) > 1 else parts
+
+
+def _is_pair(batch: Any) -> bool:
+    """Tell a pair of inputs and target from a list of two examples."""
+    if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+        return False
+    first, second = batch
+    both = isinstance(first, Mapping) and isinstance(second, Mapping)
+    return not (isinstance(batch, list) and both and first.keys() == second.keys())
 
 
 def rows(batch: Any) -> int:
@@ -206,7 +219,7 @@ def rows(batch: Any) -> int:
         >>> rows((torch.zeros(8, 3), {"box": torch.zeros(8, 4), "kind": torch.zeros(8)}))
         8
     """
-    if isinstance(batch, (tuple, list)) and len(batch) == 2:
+    if _is_pair(batch):
         # The target first: where two lengths are equally frequent, it decides.
         lengths = [*_lengths(batch[1]), *_lengths(batch[0])]
     else:
@@ -234,7 +247,7 @@ def shard(batch: Any, rank: int, world: int) -> tuple[Any, int]:
     """
     total = rows(batch)
     chosen = slice(rank, None, world) if rank < total else slice(0, 1)
-    if isinstance(batch, (tuple, list)) and len(batch) == 2:  # a pair is never a list of examples
+    if _is_pair(batch):
         return tuple(_cut(part, chosen, total) for part in batch), total
     return _cut(batch, chosen, total), total
 
@@ -272,7 +285,7 @@ def _cut(value: Any, chosen: slice, total: int) -> Any:
                 )
             if total not in first:
                 return value[chosen]
-        if isinstance(value[0], (str, bytes)):
-            return value[chosen]
+        if isinstance(value[0], (str, bytes)):  # names of classes stay as they are
+            return value[chosen] if len(value) == total else value
         return type(value)(_cut(v, chosen, total) for v in value)
     return value

@@ -12,8 +12,10 @@ Under ``torchrun`` callbacks run on every process; training ends when one of the
 
 from __future__ import annotations
 
+import copy
 import math
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,6 +51,13 @@ class State:
     """Set to True to end training after this epoch."""
 
 
+def reset(callbacks: Iterable[Any]) -> None:
+    """Let callbacks forget an earlier run."""
+    for callback in callbacks:
+        if hasattr(callback, "reset"):
+            callback.reset()
+
+
 class EarlyStopping:
     """Stop when a quantity has not improved for ``patience`` epochs.
 
@@ -58,7 +67,7 @@ class EarlyStopping:
     Args:
         monitor: a column of the history, e.g. ``"val_loss"``.
         patience: epochs without improvement that are borne.
-        mode: ``"min"`` or ``"max"``.
+        mode: ``"min"`` or ``"max"``; a loss is known to fall.
         min_delta: the least change that counts as an improvement.
         restore_best: give the model the weights of its best epoch at the end.
 
@@ -75,13 +84,21 @@ class EarlyStopping:
         self,
         monitor: str = "val_loss",
         patience: int = 3,
-        mode: str = "min",
+        mode: str | None = None,
         *,
         min_delta: float = 0.0,
         restore_best: bool = True,
     ) -> None:
+        if mode is None:
+            if not monitor.endswith("loss"):
+                raise ValueError(
+                    f"say whether {monitor!r} shall grow or fall: mode='max' or mode='min'"
+                )
+            mode = "min"
         if mode not in ("min", "max"):
             raise ValueError(f"mode must be 'min' or 'max', got {mode!r}")
+        if mode == "max" and monitor.endswith("loss"):
+            raise ValueError(f"mode='max' would wait for {monitor} to grow; name another column")
         if patience < 1:
             raise ValueError(f"patience must be at least 1, got {patience}")
         if not min_delta >= 0:
@@ -106,8 +123,7 @@ class EarlyStopping:
         if first or (self.best is not None and sign * (self.best - value) > self.min_delta):
             self.best, self.best_epoch = value, state.epoch
             if self.restore_best:
-                weights = state.model.state_dict()
-                self.best_weights = {k: v.detach().cpu().clone() for k, v in weights.items()}
+                self.best_weights = _copy(state.model.state_dict())
         elif self.is_over(state.epoch):
             state.stop = True
 
@@ -132,6 +148,15 @@ class EarlyStopping:
         """Take up where the checkpoint left off."""
         self.best, self.best_epoch = state["best"], state["best_epoch"]
         self.best_weights = state["best_weights"]
+
+
+def _copy(weights: Any) -> Any:
+    """Copy a state_dict to the CPU, with the versions of its modules."""
+    copied = copy.copy(weights)
+    for name, value in weights.items():
+        is_tensor = isinstance(value, Tensor)
+        copied[name] = value.detach().cpu().clone() if is_tensor else copy.deepcopy(value)
+    return copied
 
 
 class TensorBoard:
@@ -165,3 +190,8 @@ class TensorBoard:
             if name != "epoch":
                 self.writer.add_scalar(name, value, state.epoch)
         self.writer.flush()
+
+    def finish(self, model: nn.Module) -> None:
+        """Close the file; another run opens a new one."""
+        if self.writer is not None:
+            self.writer.close()

@@ -8,6 +8,7 @@ import errno
 import os
 import pickle
 import socket
+import zipfile
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,6 +22,15 @@ from torch.optim import Optimizer
 # What torch.load reads with weights_only=True, so what may be written.
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device)
 # A file system may have no fsync; the file is then as safe as it can be made there.
+_UNREADABLE = (
+    RuntimeError,
+    EOFError,
+    ValueError,
+    KeyError,
+    IndexError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+)
 _NO_FSYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}
 
 
@@ -43,7 +53,10 @@ def plain(value: Any, where: str = "content") -> Any:
     if isinstance(value, (Tensor, torch.Size)) or type(value) in _PLAIN:
         return value
     if isinstance(value, (OrderedDict, Counter)):
-        return type(value)((key, plain(v, f"{where}[{key!r}]")) for key, v in value.items())
+        copied = type(value)({key: plain(v, f"{where}[{key!r}]") for key, v in value.items()})
+        if hasattr(value, "_metadata"):  # the versions of a state_dict's modules
+            copied._metadata = plain(value._metadata, where)  # type: ignore[union-attr]
+        return copied
     if isinstance(value, Mapping):
         return {plain(k, where): plain(v, f"{where}[{k!r}]") for k, v in value.items()}
     if isinstance(value, (tuple, list)):
@@ -96,9 +109,11 @@ def atomic_save(content: dict[str, Any], path: Path | str) -> None:
                     _to_disk(folder)
                 finally:
                     os.close(folder)
-    except (OSError, RuntimeError) as error:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+        if not isinstance(error, (OSError, RuntimeError)):
+            raise
         raise CheckpointError(
             f"checkpoint {path.name} was not written ({error}); free some space in its folder "
             "or choose another one"
@@ -146,11 +161,20 @@ def safe_load(path: Path | str, device: torch.device | str = "cpu") -> dict[str,
         helpers.train.checkpoint.CheckpointError: no checkpoint file.pt in its folder
     """
     path = Path(path)
+    kind = torch.device(device).type
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise CheckpointError(f"{path.name} can't be put on cuda, which is not here; use 'cpu'")
     try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as file:
+                if damaged := file.testzip():  # torch.load takes flipped bits for weights
+                    raise RuntimeError(f"{damaged} is damaged")
         content = torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError as error:
         raise CheckpointError(f"no checkpoint {path.name} in its folder") from error
-    except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
+    except OSError as error:
+        raise CheckpointError(f"checkpoint {path.name} can't be read ({error})") from error
+    except _UNREADABLE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(
             f"checkpoint {path.name} can't be read ({reason}); delete it and train again"
@@ -183,13 +207,14 @@ def save_checkpoint(
         >>> load_checkpoint(path, nn.Linear(2, 1))
         {'epoch': 3}
     """
-    content = {
+    content: dict[str, Any] = {
         "model": model.state_dict(),
         "versions": {"torch": str(torch.__version__)},
         "meta": meta,
     }
     if optimizer is not None:
         content["optimizer"] = optimizer.state_dict()
+        content["optimizer class"] = type(optimizer).__name__
     atomic_save(content, path)
 
 
@@ -217,6 +242,9 @@ def load_checkpoint(
         raise CheckpointError(f"{name} holds no model, only {sorted(map(str, content))}")
     if optimizer is not None and "optimizer" not in content:
         raise CheckpointError(f"{name} holds no optimiser state")
+    kind = content.get("optimizer class", type(optimizer).__name__)
+    if optimizer is not None and kind != type(optimizer).__name__:
+        raise CheckpointError(f"{name} holds the state of {kind}, not {type(optimizer).__name__}")
     parts = {"model": model} | ({"optimizer": optimizer} if optimizer is not None else {})
     with all_or_nothing(parts):
         for key, part in parts.items():
@@ -245,6 +273,8 @@ def apply_state(
     """Call ``target.load_state_dict`` and turn its complaint into a :class:`CheckpointError`."""
     try:
         target.load_state_dict(state)
+        if isinstance(target, Optimizer):
+            _check_shapes(target)
     except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         # torch's first line names the class only; sizes and names stand in those that follow.
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -252,3 +282,18 @@ def apply_state(
         raise CheckpointError(
             f"{problem}: {reason}. It comes from another run: use another file{remedy}"
         ) from error
+
+
+def _check_shapes(optimizer: Optimizer) -> None:
+    """Refuse moments of other parameters: torch compares only how many parameters there are.
+
+    Raises:
+        ValueError: naming the shapes.
+    """
+    for parameter, state in optimizer.state.items():
+        for name in ("exp_avg", "exp_avg_sq", "momentum_buffer", "square_avg"):
+            value = state.get(name)
+            if isinstance(value, Tensor) and value.shape != parameter.shape:
+                raise ValueError(
+                    f"{name} has shape {tuple(value.shape)}, its parameter {tuple(parameter.shape)}"
+                )

@@ -51,7 +51,7 @@ class Loop:
         self.loss_fn = loss_fn
         self.step = step
         self.processes = processes
-        self.network = processes.wrap(state.model)
+        self.network: nn.Module = state.model  # wrapped when training starts
         self.scheduler = scheduler
         self.schedule = schedule
         self.monitor = monitor
@@ -151,9 +151,9 @@ class Loop:
                     result = step(network, batch, loss_fn)
             else:
                 result = step(network, batch, loss_fn)
+            if not isinstance(result, Step) or result.loss is None:
+                raise TypeError("a step of training must return a Step with a loss")
             loss = result.loss
-            if loss is None:
-                raise ValueError("a step of training must return a loss")
             # What is reported is never scaled; what is differentiated may be. Reading a number
             # is free on the CPU; on an accelerator it would wait for the device in every step.
             if mine:
@@ -198,9 +198,15 @@ class Loop:
             # Only the ratios of the weights count; numbers near 1 suit half precision.
             self.group, self.scale = 0.0, 1.0 / max(1, total or result.rows)
         weight = number(result.weight) * self.scale if mine else 0.0
-        share = torch.as_tensor(weight, dtype=loss.dtype, device=loss.device)
+        # In half precision a sum of many weights would stop to grow.
+        dtype = torch.promote_types(loss.dtype, torch.float32)
+        share = torch.as_tensor(weight, dtype=dtype, device=loss.device)
         self.group = self.group + share.detach()
-        # The mean over nothing is NaN, and so would be the gradient of zero times it.
+        if share.device.type == "cpu" and not share > 0:
+            # The mean over nothing is NaN, and so would be its gradient. The outputs lead to the
+            # same parameters, which must take part in an exchange.
+            parts = [t for t in _tensors(result.outputs) if t.requires_grad]
+            return sum((t.sum() * 0.0 for t in parts), loss.new_zeros(()).requires_grad_())
         return torch.where(share > 0, loss * share, 0.0)
 
     def update(self) -> None:
@@ -242,12 +248,30 @@ class Loop:
         """Train until the last epoch, or until a callback asks to stop."""
         state, processes = self.state, self.processes
         quiet = processes.rank != 0
-        while len(state.history) < state.epochs and not state.stop:
+        trained = {name for name, p in state.model.named_parameters() if p.requires_grad}
+        self.network = processes.wrap(state.model)
+        if processes.world > 1:
+            own = {id(p) for p in state.model.parameters()}
+            groups = state.optimizer.param_groups
+            if any(id(p) not in own for group in groups for p in group["params"]):
+                raise ValueError(
+                    "under torchrun only the model's gradients are exchanged, but the optimiser "
+                    "holds other parameters, too: make them a part of the model"
+                )
+        # An epoch that was begun is ended, even if somebody has asked to stop.
+        while len(state.history) < state.epochs and (self.done or not state.stop):
             state.epoch = len(state.history) + 1
             if self.done == 0:
                 self.network.train()
                 self.epoch_lr = [float(group["lr"]) for group in state.optimizer.param_groups]
                 self.call("epoch_start")
+            if processes.world > 1:
+                now = {name for name, p in state.model.named_parameters() if p.requires_grad}
+                if now != trained:
+                    raise ValueError(
+                        "under torchrun the trainable parameters are fixed when fit starts "
+                        f"({sorted(now ^ trained)[:3]} changed); call fit once for each phase"
+                    )
             bar = None
             if progress and not quiet:
                 # A bar appears only when an epoch takes long enough to wait for.
@@ -304,3 +328,14 @@ class Loop:
         """Write the checkpoint, if there is one."""
         if self.saved is not None:
             self.saved.write()
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    """Yield the tensors in the outputs of a model."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (tuple, list)):
+        for part in value:
+            yield from _tensors(part)
+    elif isinstance(value, dict):
+        yield from _tensors(list(value.values()))

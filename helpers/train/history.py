@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
+
+from helpers.files import write_json
 
 
 class History(list[dict[str, float]]):
@@ -34,20 +37,21 @@ class History(list[dict[str, float]]):
         return [record[name] for record in self]
 
     def best(self, name: str, mode: str = "min") -> dict[str, float]:
-        """Return the epoch with the lowest (``"min"``) or highest (``"max"``) value."""
+        """Return the epoch with the lowest (``"min"``) or highest (``"max"``) number."""
         if mode not in ("min", "max"):
             raise ValueError(f"mode must be 'min' or 'max', got {mode!r}")
         self.column(name)
-        choose = min if mode == "min" else max
-        return choose(self, key=lambda record: record[name])
+        sign = 1.0 if mode == "min" else -1.0
+        return min(self, key=lambda r: math.inf if math.isnan(r[name]) else sign * r[name])
 
     def frame(self) -> pd.DataFrame:
         """Return the history as a table, one row an epoch."""
-        return pd.DataFrame(list(self)).astype({"epoch": int})
+        table = pd.DataFrame(list(self), columns=None if self else ["epoch"])
+        return table.astype({"epoch": int})
 
     def to_json(self, path: Path | str) -> None:
         """Write the records as JSON."""
-        Path(path).write_text(json.dumps(list(self), indent=1) + "\n", encoding="utf-8")
+        write_json(path, list(self))
 
     @classmethod
     def from_json(cls, path: Path | str) -> History:

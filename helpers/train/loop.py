@@ -17,16 +17,18 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from helpers import env
 from helpers.console import say
 from helpers.train.batch import Loss, StepFunction, device_of, supervised
-from helpers.train.callbacks import EarlyStopping, State
+from helpers.train.callbacks import EVENTS, EarlyStopping, State, reset
 from helpers.train.engine import Loop
 from helpers.train.history import History
 from helpers.train.measure import Metrics, autocast
 from helpers.train.options import (
+    check_callbacks,
     check_loader,
     check_monitors,
     check_numbers,
     check_optimizer,
     check_options,
+    check_scheduler,
     settings,
 )
 from helpers.train.processes import Processes as _Processes
@@ -93,8 +95,10 @@ def fit(
             loss averaged over, as if they were one batch.
         step: takes a batch through the model; see :func:`supervised` for what it may do.
         checkpoint: file that keeps the whole state after each epoch. Training goes on from it
-            if it exists, bit for bit as if it had never stopped. A file of a run with other
-            settings is put aside under a name of its own, with a line that says what differs.
+            if it exists, bit for bit as if it had never stopped, provided that what the loader
+            hands out depends on nothing but random numbers that can be saved. A file of a run
+            with other settings is put aside under a name of its own, with a line that says what
+            differs.
         checkpoint_every: also write it after every so many optimiser steps.
         keep: more objects with ``state_dict`` and ``load_state_dict`` that belong to the run,
             such as the second optimiser of a GAN, by name; saved and restored with it.
@@ -133,8 +137,11 @@ def fit(
         checkpoint_every=checkpoint_every,
     )
     check_optimizer(model, optimizer)
-    check_loader(train_loader, epochs, checkpoint)
+    check_scheduler(scheduler, optimizer)
+    for loader in (train_loader, val_loader):
+        check_loader(loader, epochs, checkpoint)
     all_callbacks = [*callbacks, *([early_stopping] if early_stopping else [])]
+    check_callbacks(all_callbacks, EVENTS)
     metrics = metrics or {}
     check_monitors(
         scheduler, schedule, monitor, all_callbacks, metrics, has_validation=val_loader is not None
@@ -142,10 +149,9 @@ def fit(
     device = device_of(model) if device is None else torch.device(device)
     autocast(device, precision)  # fail on an unknown precision before anything is moved
     model.to(device)
+    if isinstance(loss_fn, nn.Module):
+        loss_fn.to(device)
     processes = _Processes(device, loader_generators(train_loader, val_loader))
-    for callback in all_callbacks:
-        if hasattr(callback, "reset"):
-            callback.reset()
     loop = Loop(
         State(model, optimizer, device, epochs, History()),
         train_loader,
@@ -163,6 +169,7 @@ def fit(
     if checkpoint is not None:
         describe = functools.partial(
             settings,
+            model=model,
             loss_fn=loss_fn,
             optimizer=optimizer,
             scheduler=scheduler,
@@ -172,15 +179,21 @@ def fit(
             precision=precision,
             clip_norm=clip_norm,
             accumulate=accumulate,
+            step=step,
+            monitor=monitor,
+            keep=", ".join(sorted(keep or {})),
         )
         loop.saved = Saved(Path(checkpoint), loop, describe, keep or {})
         loop.save_every = checkpoint_every
-        if resume:
-            loop.saved.restore(quiet=not verbose)
+    taken_up = loop.saved is not None and resume and loop.saved.restore(quiet=not verbose)
+    if not taken_up:
+        reset(all_callbacks)
     try:
         loop.run(val_loader, metrics, verbose, _show_progress(progress))
     except KeyboardInterrupt:
         loop.state.history.interrupted = True
+        if loop.saved is not None:
+            loop.saved.leave()
         say(f"interrupted in epoch {loop.state.epoch}; the history is kept")
     for callback in all_callbacks:
         if hasattr(callback, "finish"):

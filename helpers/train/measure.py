@@ -102,6 +102,8 @@ def measure(
 
     The ``compute`` of a metric object must then join the processes, as torchmetrics does.
     """
+    if "loss" in metrics:
+        raise ValueError("a metric may not be called 'loss', which is a column already")
     device = processes.device
     stateful = {name: m for name, m in metrics.items() if hasattr(m, "update")}
     functions = {name: m for name, m in metrics.items() if name not in stateful}
@@ -115,7 +117,11 @@ def measure(
     count, has_loss = 0, True
     distributed = processes.world > 1
     # No inference_mode: what a model or a metric keeps from here must stay usable in training.
-    with evaluating(model), torch.no_grad():
+    with contextlib.ExitStack() as stack:
+        for part in (model, loss_fn):
+            if isinstance(part, nn.Module):
+                stack.enter_context(evaluating(part))
+        stack.enter_context(torch.no_grad())
         for batch in processes.draw(loader):
             if distributed:
                 batch, mine, _ = processes.own_part(batch, loader)
@@ -124,6 +130,8 @@ def measure(
             with context():
                 done = step(model, to_device(batch, device), loss_fn)
             n = done.rows
+            if not n:
+                continue
             count += n
             if done.loss is None:
                 has_loss = False

@@ -6,18 +6,23 @@ say which one differs, where it would otherwise go on with the old one in silenc
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import inspect
 import json
+import random
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+import torch
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from helpers.train.callbacks import EarlyStopping
 from helpers.train.checkpoint import CheckpointError, plain
+from helpers.train.rng import loader_generators, samplers
 
 
 def length_of(loader: Any) -> int | None:
@@ -98,14 +103,14 @@ def check_optimizer(model: nn.Module, optimizer: Any) -> None:
 
 
 def check_loader(loader: Any, epochs: int, checkpoint: Any) -> None:
-    """Refuse a loader that can't be passed over as often as asked.
+    """Refuse a loader that can't be passed over as often as asked, or has hidden random numbers.
 
     Raises:
         ValueError: for an iterator, or workers that outlive an epoch beside a checkpoint.
     """
     if hasattr(loader, "__next__") and epochs > 1:
         raise ValueError(
-            "the training loader is an iterator, which is used up after one epoch; pass a list, "
+            "a loader is an iterator, which is used up after one epoch; pass a list, "
             "a DataLoader, or an object with __iter__"
         )
     if checkpoint is not None and getattr(loader, "persistent_workers", False):
@@ -113,6 +118,38 @@ def check_loader(loader: Any, epochs: int, checkpoint: Any) -> None:
             "persistent workers keep random states that no checkpoint can hold, so a resumed run "
             "would not be the same; use persistent_workers=False"
         )
+    if checkpoint is not None and (hidden := hidden_generators(loader)):
+        raise ValueError(
+            f"{', '.join(hidden)} of the loader draws from random numbers of its own, which no "
+            "checkpoint holds; draw from the global ones, or give the loader a torch.Generator"
+        )
+
+
+def check_scheduler(scheduler: Any, optimizer: Optimizer) -> None:
+    """Refuse a schedule that was made for another optimiser.
+
+    Raises:
+        ValueError: with the remedy.
+    """
+    if scheduler is not None and getattr(scheduler, "optimizer", optimizer) is not optimizer:
+        raise ValueError(
+            "the scheduler was made for another optimiser, and would not change the rate of this "
+            "one; make it after the optimiser"
+        )
+
+
+def check_callbacks(callbacks: Iterable[Any], events: Iterable[str]) -> None:
+    """Refuse a callback that nothing would call.
+
+    Raises:
+        TypeError: naming its class.
+    """
+    for callback in callbacks:
+        if not callable(callback) and not any(hasattr(callback, event) for event in events):
+            raise TypeError(
+                f"callback {type(callback).__name__} is no function and has none of the methods "
+                f"{', '.join(events)}"
+            )
 
 
 def check_monitors(
@@ -135,6 +172,10 @@ def check_monitors(
         watched.append((monitor, "ReduceLROnPlateau"))
         if schedule == "step":
             raise ValueError("ReduceLROnPlateau works by epochs: pass schedule='epoch'")
+        if scheduler.mode == "min" and "acc" in monitor:
+            raise ValueError(
+                f"ReduceLROnPlateau(mode='min') would wait for {monitor} to fall: pass mode='max'"
+            )
         if scheduler.mode == "max" and monitor.endswith("loss"):
             raise ValueError(
                 f"ReduceLROnPlateau(mode='max') would wait for {monitor} to grow; name the column "
@@ -156,6 +197,7 @@ def check_monitors(
 
 def settings(
     *,
+    model: nn.Module,
     loss_fn: Any,
     optimizer: Optimizer,
     scheduler: Any,
@@ -168,7 +210,12 @@ def settings(
     What may change when a run goes on (the number of epochs, the patience, what is printed) is
     not part of it.
     """
-    found: dict[str, Any] = {"optimizer": type(optimizer).__name__}
+    trained = [name for name, p in model.named_parameters() if p.requires_grad]
+    found: dict[str, Any] = {
+        "layers of the model": fingerprint({"model": repr(model)}),
+        "trainable parameters": f"{len(trained)} ({fingerprint({'names': trained})})",
+        "optimizer": type(optimizer).__name__,
+    }
     for number, group in enumerate(optimizer.param_groups):
         prefix = "" if len(optimizer.param_groups) == 1 else f"group {number}: "
         for name, value in group.items():
@@ -176,22 +223,76 @@ def settings(
                 found[f"{prefix}{name}"] = value
     found["scheduler"] = type(scheduler).__name__ if scheduler is not None else None
     if scheduler is not None:
-        state = {k: v for k, v in scheduler.state_dict().items() if not k.startswith("_")}
-        found |= {f"scheduler {name}": value for name, value in state.items()}
+        found |= _schedule(scheduler, "scheduler")
     if isinstance(loss_fn, nn.Module):
         found["loss"] = type(loss_fn).__name__
         public = {k: v for k, v in vars(loss_fn).items() if k[0] != "_" and k != "training"}
         found |= {f"loss {k}": v for k, v in (public | dict(loss_fn.named_buffers())).items()}
     else:
-        found["loss"] = getattr(loss_fn, "__qualname__", type(loss_fn).__name__)
+        found["loss"] = _function(loss_fn)
     found["batches in an epoch"] = length_of(loader)
     found["batch size"] = getattr(loader, "batch_size", None)
+    found["order"] = ", ".join(type(s).__name__ for s in samplers(loader)) or getattr(
+        loader, "shuffle", None
+    )
+    found["workers"] = getattr(loader, "num_workers", None)
     stateful = [type(c).__name__ for c in callbacks if hasattr(c, "state_dict")]
     found["callbacks with a state"] = ", ".join(stateful)
     for callback in callbacks:
         if isinstance(callback, EarlyStopping):
             found["early stopping"] = f"{callback.monitor}, {callback.mode}, {callback.min_delta}"
-    return {name: _text(value) for name, value in (found | options).items()}
+    named = {name: _function(v) if callable(v) else v for name, v in options.items()}
+    return {name: _text(value) for name, value in (found | named).items()}
+
+
+def _schedule(scheduler: Any, prefix: str) -> dict[str, Any]:
+    """Return the settings of a scheduler and of those it is made of."""
+    state = scheduler.state_dict()
+    found = {f"{prefix} {k}": v for k, v in state.items() if not k.startswith("_")}
+    for number, function in enumerate(getattr(scheduler, "lr_lambdas", ())):
+        found[f"{prefix} lr_lambdas {number}"] = _function(function)
+    for number, part in enumerate(getattr(scheduler, "_schedulers", ()), start=1):
+        found[f"{prefix} {number}"] = type(part).__name__
+        found |= _schedule(part, f"{prefix} {number}")
+    return found
+
+
+def _function(function: Any) -> str:
+    """Name a function so that another code, or other fixed arguments, give another text."""
+    if isinstance(function, functools.partial):
+        fixed = {k: _text(v) for k, v in function.keywords.items()}
+        return f"{_function(function.func)} with {fixed}"
+    code = getattr(function, "__code__", None)
+    name = getattr(function, "__qualname__", type(function).__name__)
+    if code is None:
+        return name
+    # The names of constants, but not inner code objects, whose text holds an address.
+    plain_constants = [c for c in code.co_consts if not hasattr(c, "co_code")]
+    content = {"code": code.co_code.hex(), "constants": repr(plain_constants)}
+    return f"{name} ({fingerprint(content)})"
+
+
+def hidden_generators(loader: Any) -> list[str]:
+    """Return the parts of a loader that keep a random state which nobody can save.
+
+    Looked at are the attributes of the loader's sampler, data set and transform, and what a
+    transform has closed over.
+    """
+    found = []
+    parts = [
+        *samplers(loader),
+        getattr(loader, "dataset", None),
+        getattr(loader, "transform", None),
+    ]
+    own = {id(g) for g in loader_generators(loader)}
+    for part in parts:
+        closed = [cell.cell_contents for cell in getattr(part, "__closure__", None) or ()]
+        for value in [*getattr(part, "__dict__", {}).values(), *closed]:
+            kinds = (random.Random, np.random.Generator, np.random.RandomState)
+            other = isinstance(value, torch.Generator) and id(value) not in own
+            if isinstance(value, kinds) or other:
+                found.append(getattr(part, "__name__", type(part).__name__))
+    return found
 
 
 def differences(

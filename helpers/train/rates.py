@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 from helpers.train.batch import Loss, StepFunction, device_of, supervised, to_device
@@ -65,6 +66,8 @@ def lr_range_test(
             f"need 0 < min_lr < max_lr and at least 2 steps, got {min_lr}, {max_lr}, {steps}"
         )
     check_optimizer(model, optimizer)
+    if any(is_lazy(p) for p in model.parameters()):
+        raise ValueError("a layer has not seen an input yet: call the model once before the test")
     device = device_of(model) if device is None else torch.device(device)
     first = float(optimizer.param_groups[0]["lr"])
     ratios = [float(g["lr"]) / first if first else 1.0 for g in optimizer.param_groups]

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from torch import nn
+from torch.nn.parameter import is_lazy
+from torch.optim import Optimizer
 
 from helpers.console import say
-from helpers.train.callbacks import EarlyStopping
+from helpers.train.callbacks import EarlyStopping, reset
 from helpers.train.checkpoint import (
     CheckpointError,
     all_or_nothing,
@@ -22,6 +28,13 @@ from helpers.train.rng import rng_state, set_rng_state
 if TYPE_CHECKING:
     from helpers.train.engine import Loop
 
+# How interrupted runs were left, by their optimiser: rates that stand in no file.
+_left: WeakKeyDictionary[Optimizer, tuple[Any, Any]] = WeakKeyDictionary()
+_KEYS = {
+    *("model", "optimizer", "settings", "settings now", "changeable", "device", "each process"),
+    *("history", "step", "updates", "done", "stop", "epoch_rng", "epoch_lr"),
+    *("evaluating", "frozen"),
+}
 _REMEDY = " or pass resume=False"
 _NAMES = {
     "model": "model",
@@ -63,6 +76,8 @@ class Saved:
         stateful = [c for c in loop.callbacks if hasattr(c, "state_dict")]
         for number, callback in enumerate(stateful, start=1):
             self.parts[f"callback {number} ({type(callback).__name__})"] = callback
+        if isinstance(loop.loss_fn, nn.Module) and loop.loss_fn.state_dict():
+            self.parts["loss"] = loop.loss_fn
         for name, thing in keep.items():
             if not hasattr(thing, "state_dict") or not hasattr(thing, "load_state_dict"):
                 raise ValueError(f"keep[{name!r}] has no state_dict and load_state_dict")
@@ -123,10 +138,17 @@ class Saved:
 
     # -- read --------------------------------------------------------------------------------
 
-    def restore(self, *, quiet: bool) -> None:
+    def leave(self) -> None:
+        """Remember how a run was left, so that the same cell, run again, is known as that run."""
+        _left[self.loop.state.optimizer] = (self.settings, self.describe())
+
+    def restore(self, *, quiet: bool) -> bool:
         """Take up where :meth:`write` left off, if the file is there and belongs to this run.
 
         The file of a run with other settings is put aside, and nothing is restored.
+
+        Returns:
+            Whether the run goes on from the file.
 
         Raises:
             CheckpointError: if the file can't be read or does not fit; nothing is changed then.
@@ -134,31 +156,55 @@ class Saved:
         processes, name = self.loop.processes, self.path.name
         quiet = quiet or processes.rank != 0
         if not processes.from_first(self.path.is_file()):
-            return
+            return False
         content = safe_load(self.path)
-        if missing := {"model", "optimizer", "settings", "each process"} - content.keys():
+        if missing := _KEYS - content.keys():
             raise CheckpointError(
                 f"{name} is no checkpoint of fit (it lacks {sorted(missing)}); use another "
                 f"file{_REMEDY}"
             )
+        self.check_model(content)
         other = differences(self.settings, content["settings"], content["settings now"])
-        if other:
+        if other and _left.get(self.loop.state.optimizer) != (content["settings"], self.settings):
             self.put_aside(content["settings"], other)
-            return
+            return False
         self.check(content)
         with all_or_nothing(self.parts):
+            reset(self.loop.callbacks)
             for key, part in self.parts.items():
                 what = _NAMES.get(key, key)
                 apply_state(part, content[key], f"{name} does not fit the {what}", _REMEDY)
+            self.take_up(content)
         self.settings = content["settings"]
-        self.take_up(content)
         if not quiet:
             say(self.line(content))
+        return True
+
+    def check_model(self, content: Mapping[str, Any]) -> None:
+        """Refuse the weights of another model.
+
+        Raises:
+            CheckpointError: with the first name or shape that differs.
+        """
+        there, here = content["model"], self.loop.state.model.state_dict()
+        other = [f"{name} is missing there" for name in here if name not in there]
+        other += [f"{name} is missing here" for name in there if name not in here]
+        for name in here.keys() & there.keys():
+            shapes = [tuple(getattr(s[name], "shape", ())) for s in (there, here)]
+            if shapes[0] != shapes[1] and not is_lazy(here[name]):
+                other.append(f"{name} has shape {shapes[0]} there, {shapes[1]} here")
+        if other:
+            raise CheckpointError(
+                f"{self.path.name} does not fit the model: {'; '.join(sorted(other)[:3])}. It "
+                f"comes from another run: use another file{_REMEDY}"
+            )
 
     def put_aside(self, settings: Mapping[str, Any], other: list[str]) -> None:
         """Keep the file of another run under a name of its own."""
         processes = self.loop.processes
-        kept = self.path.with_name(f"{self.path.stem}.{fingerprint(settings)}{self.path.suffix}")
+        stem, suffix = f"{self.path.stem}.{fingerprint(settings)}", self.path.suffix
+        names = (f"{stem}{'' if n == 1 else f'.{n}'}{suffix}" for n in itertools.count(1))
+        kept = next(p for p in map(self.path.with_name, names) if not p.exists())
         processes.gather(None)  # all have read the file before it moves
         if processes.rank == 0:
             os.replace(self.path, kept)
@@ -202,7 +248,8 @@ class Saved:
         loop, state, processes = self.loop, self.loop.state, self.loop.processes
         state.history[:] = content["history"]
         state.step, state.stop = content["step"], content["stop"]
-        if state.stop and content["changeable"] != self.changeable():
+        patience = [c.get("patience") for c in (content["changeable"], self.changeable())]
+        if state.stop and patience[0] != patience[1]:
             # More patience than before: what ended the run may not hold any more.
             stoppers = [c for c in loop.callbacks if isinstance(c, EarlyStopping)]
             state.stop = not stoppers or any(c.is_over(len(state.history)) for c in stoppers)
@@ -210,7 +257,6 @@ class Saved:
         loop.epoch_rng, loop.epoch_lr = content["epoch_rng"], content["epoch_lr"]
         for name, parameter in state.model.named_parameters():
             parameter.requires_grad_(name not in content["frozen"])
-        loop.network.train()
         for name, module in state.model.named_modules():
             module.training = name not in content["evaluating"]
         own = content["each process"][processes.rank]

@@ -28,6 +28,8 @@ _FUNCTIONS: dict[Any, str] = {
     F.poisson_nll_loss: _BY_ELEMENT,
     F.gaussian_nll_loss: _BY_ELEMENT,
     F.soft_margin_loss: _BY_ELEMENT,
+    F.hinge_embedding_loss: _BY_ELEMENT,
+    F.kl_div: _BY_ELEMENT,
 }
 _MODULES: dict[type, str] = {
     nn.CrossEntropyLoss: _BY_CLASS,
@@ -41,6 +43,8 @@ _MODULES: dict[type, str] = {
     nn.PoissonNLLLoss: _BY_ELEMENT,
     nn.GaussianNLLLoss: _BY_ELEMENT,
     nn.SoftMarginLoss: _BY_ELEMENT,
+    nn.HingeEmbeddingLoss: _BY_ELEMENT,
+    nn.KLDivLoss: _BY_ELEMENT,
 }
 
 
@@ -50,10 +54,11 @@ class Labels:
     Counting costs as much as a small layer, so :class:`RunningMean` does it for many batches.
     """
 
+    SMALL = 4096
     __slots__ = ("ignore_index", "labels")
 
     def __init__(self, labels: Tensor, ignore_index: int) -> None:
-        self.labels = labels
+        self.labels = labels.clone()  # a loader may fill the same tensor again
         self.ignore_index = ignore_index
 
     def count(self) -> Tensor:
@@ -84,7 +89,7 @@ def averaged_over(loss_fn: Any, target: Any, rows: int) -> Any:
         15
     """
     if isinstance(loss_fn, nn.Module):
-        kind = _MODULES.get(type(loss_fn), _BY_ROW)
+        kind = _MODULES.get(type(loss_fn)) or _kind_of_subclass(type(loss_fn))
         options: Mapping[str, Any] = loss_fn.__dict__
         weight = getattr(loss_fn, "weight", None) if kind == _BY_CLASS else None
     else:
@@ -98,16 +103,28 @@ def averaged_over(loss_fn: Any, target: Any, rows: int) -> Any:
         raise ValueError(
             "the loss has reduction='sum', which grows with the batch; use reduction='mean'"
         )
+    if options.get("reduction") == "batchmean":
+        return rows
     if kind == _BY_ROW or not isinstance(target, Tensor) or target.ndim == 0:
         return rows
     if kind == _BY_ELEMENT:
         return target.numel()
-    if target.is_floating_point():  # probabilities of classes
-        return rows
+    if target.is_floating_point():  # probabilities of classes, (N, C) or (N, C, ...)
+        return target.numel() // target.shape[1] if target.ndim > 1 else 1
     ignored = options.get("ignore_index", -100)
     if weight is None:
-        return Labels(target, ignored)
+        if target.numel() <= Labels.SMALL:
+            return Labels(target, ignored)
+        return (target != ignored).sum()
     return weight.to(target.device)[target[target != ignored]].sum()
+
+
+def _kind_of_subclass(kind: type) -> str:
+    """Return what a loss of the reader's averages over, if it computes as one of PyTorch's."""
+    for parent in kind.__mro__:
+        if "forward" in vars(parent):
+            return _MODULES.get(parent, _BY_ROW)
+    return _BY_ROW
 
 
 def number(weight: Any) -> Any:
