@@ -141,6 +141,7 @@ def test_one_stopper_serves_several_runs():
         ([math.nan] * 5, {}, 0, 2),
         ([0.1, 0.5, 0.4, 0.3], {"mode": "max"}, 2, 4),
         ([1.0, 0.95, 0.91, 0.5], {"min_delta": 0.2}, 1, 3),
+        ([1.0, 0.5, 0.5], {"min_delta": 0.5}, 1, 3),  # as much as min_delta is not more
     ],
 )
 def test_what_counts_as_an_improvement(values, options, best_epoch, epochs):
@@ -391,6 +392,7 @@ def test_running_mean_leaves_out_what_has_no_weight():
     on_device = RunningMean()
     for i in range(200):  # tensors, as from an accelerator, joined in several pieces
         on_device.add(torch.tensor(float(i)), i)
+        assert len(on_device._losses) < 64, "a long epoch must not keep every loss"
     assert on_device.result() == pytest.approx(sum(i * i for i in range(200)) / sum(range(200)))
 
 
@@ -956,6 +958,11 @@ def test_what_could_not_go_on_bit_for_bit_is_refused(tmp_path):
         atomic_save(content | {field: value}, path)
         with pytest.raises(train.CheckpointError, match=message):
             run(path)
+    states = content["each process"][0]
+    more = states | {"random": states["random"] | {"loaders": [torch.get_rng_state()]}}
+    atomic_save(content | {"each process": [more]}, path)
+    with pytest.raises(train.CheckpointError, match="written with 1 generators"):
+        run(path)
     loader = DataLoader(TensorDataset(*separable()), 10, num_workers=1, persistent_workers=True)
     model = nn.Linear(4, 2)
     with pytest.raises(ValueError, match="persistent_workers=False"):
@@ -1326,3 +1333,85 @@ def test_the_best_epoch_is_a_number():
     history = train.History([{"epoch": 1, "a": math.nan}, {"epoch": 2, "a": 1.0}])
     assert history.best("a")["epoch"] == history.best("a", "max")["epoch"] == 2
     assert list(train.History().frame()) == ["epoch"]
+
+
+def test_metrics_see_no_graph():
+    seen = []
+    train.evaluate(
+        nn.Linear(4, 2), [separable()], F.cross_entropy,
+        metrics={"graph": lambda outputs, target: seen.append(outputs.requires_grad) or 0.0},
+    )  # fmt: skip
+    assert seen == [False]
+
+
+def test_steps_are_counted_on_when_a_run_goes_on_twice(tmp_path):
+    seen = []
+
+    class Watch:
+        def __init__(self, crash):
+            self.crash = crash
+
+        def batch_end(self, state):
+            seen.append(state.step)
+            if state.step == self.crash:
+                raise KeyboardInterrupt
+
+    for crash in (3, 6, None):
+        # The rate falls: a file that forgot how it began would be taken for another run.
+        run(tmp_path / "run.pt", schedule=StepLR, checkpoint_every=1, callbacks=[Watch(crash)])
+    # What was done when it stopped is not in the file: that batch is trained on again.
+    assert seen == [1, 2, 3, 3, 4, 5, 6, 6, 7, 8]
+    assert safe_load(tmp_path / "run.pt")["updates"] == 8
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_the_longest_prefix_decides_the_rate():
+    model = nn.Sequential(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)))
+    groups = train.param_groups(model, {"0": 1e-3, "0.1": 1e-1})
+    assert [(len(g["params"]), g["lr"]) for g in groups] == [(2, 1e-3), (2, 1e-1)]
+
+
+def test_a_place_that_can_not_be_written_is_found_before_training(tmp_path):
+    (tmp_path / "folder").mkdir()
+    model = nn.Linear(4, 2)
+    before = model.weight.clone()
+    for path in (tmp_path / "folder", tmp_path / "folder" / "file" / "run.pt"):
+        (tmp_path / "folder" / "file").touch()
+        with pytest.raises(train.CheckpointError, match="can't be written"):
+            train.fit(
+                model, [separable()], None, F.cross_entropy, sgd(model), epochs=1, checkpoint=path
+            )
+    assert torch.equal(model.weight, before)
+
+
+def test_a_loader_that_became_shorter_is_named(tmp_path):
+    class Shrinks:
+        left = 5
+
+        def __len__(self):
+            return 5
+
+        def __iter__(self):
+            yield from [separable(10)] * self.left
+
+    class Stop:
+        def batch_end(self, state):
+            if state.step == 4:
+                raise KeyboardInterrupt
+
+    loader, model = Shrinks(), nn.Linear(4, 2)
+    options = {"epochs": 1, "checkpoint": tmp_path / "run.pt", "checkpoint_every": 1, "verbose": 0}
+    optimizer = sgd(model)
+    train.fit(model, loader, None, F.cross_entropy, optimizer, callbacks=[Stop()], **options)
+    loader.left = 2
+    with pytest.raises(train.CheckpointError, match="the loader has fewer now"):
+        train.fit(model, loader, None, F.cross_entropy, optimizer, **options)
+
+
+def test_a_callback_may_log_a_text(capsys):
+    model = nn.Linear(4, 2)
+    train.fit(
+        model, [separable()], None, F.cross_entropy, sgd(model), epochs=1,
+        callbacks=[lambda state: state.logs.update(note="fine")],
+    )  # fmt: skip
+    assert "note fine" in capsys.readouterr().out

@@ -3,9 +3,10 @@
 A plain function is called with the :class:`State` at the end of each epoch. An object may have
 methods ``epoch_start``, ``batch_end`` and ``epoch_end``; the loop calls those it has. The model is
 in training mode when an epoch starts, so ``epoch_start`` may put a part of it, such as a frozen
-BatchNorm, back to evaluation mode. An object with ``state_dict`` and ``load_state_dict`` is saved
-and restored with the checkpoint. ``reset()`` is called when a run starts, so that one object may
-serve several runs, and ``finish(model)`` when it has ended.
+BatchNorm, back to evaluation mode; a run that goes on in the middle of an epoch finds the modes as
+they were, and ``epoch_start`` is not called for that epoch again. An object with ``state_dict``
+and ``load_state_dict`` is saved and restored with the checkpoint. ``reset()`` is called when a run
+starts, so that one object may serve several runs, and ``finish(model)`` when it has ended.
 
 Under ``torchrun`` callbacks run on every process; training ends when one of them asks for it.
 """

@@ -120,6 +120,25 @@ def atomic_save(content: dict[str, Any], path: Path | str) -> None:
         ) from error
 
 
+def check_writable(path: Path) -> None:
+    """Find out whether a checkpoint could be written here.
+
+    Raises:
+        CheckpointError: if not; nothing is left behind.
+    """
+    trial = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}.tmp")
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        trial.touch()
+        trial.unlink()
+    except OSError as error:
+        raise CheckpointError(
+            f"checkpoint {path.name} can't be written ({error.strerror}); choose another place"
+        ) from error
+
+
 def _to_disk(descriptor: int) -> None:
     try:
         os.fsync(descriptor)

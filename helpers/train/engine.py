@@ -19,6 +19,7 @@ from helpers.console import say
 from helpers.data import TensorLoader
 from helpers.train.batch import Loss, Step, StepFunction, to_device
 from helpers.train.callbacks import EVENTS, State
+from helpers.train.checkpoint import CheckpointError
 from helpers.train.measure import Metrics, autocast, measure
 from helpers.train.options import length_of
 from helpers.train.processes import Processes
@@ -110,7 +111,11 @@ class Loop:
         else:
             rest = processes.draw(self.loader)
             for _ in range(done):
-                next(rest)
+                if next(rest, None) is None:
+                    raise CheckpointError(
+                        f"the run had trained on {done} batches of the epoch, the loader has fewer "
+                        "now; give it the same data, or pass resume=False"
+                    )
         self.set_draws(here)
         return rest
 
@@ -306,7 +311,7 @@ class Loop:
             state.history.append(state.logs)
             self.done, self.mean = 0, RunningMean()
             if verbose and not quiet and (state.epoch % verbose == 0 or state.stop):
-                shown = (f"{k} {v:.4g}" for k, v in state.logs.items() if k != "epoch")
+                shown = (f"{k} {_short(v)}" for k, v in state.logs.items() if k != "epoch")
                 say(f"epoch {state.epoch:>3}: {', '.join(shown)}")
             self.save()
 
@@ -328,6 +333,11 @@ class Loop:
         """Write the checkpoint, if there is one."""
         if self.saved is not None:
             self.saved.write()
+
+
+def _short(value: Any) -> str:
+    """Write what stands in a history: a number, or what a callback added."""
+    return f"{value:.4g}" if isinstance(value, (int, float)) else str(value)
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

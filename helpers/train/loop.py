@@ -101,7 +101,8 @@ def fit(
             differs.
         checkpoint_every: also write it after every so many optimiser steps.
         keep: more objects with ``state_dict`` and ``load_state_dict`` that belong to the run,
-            such as the second optimiser of a GAN, by name; saved and restored with it.
+            such as the second optimiser of a GAN, by name; saved and restored with it. Under
+            ``torchrun`` only the gradients of ``model`` are exchanged.
         resume: set to False to start anew although the checkpoint exists.
         verbose: print a line every so many epochs; 0 prints nothing.
         progress: show a bar; default in the full profile, where a terminal or a notebook can

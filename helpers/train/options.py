@@ -227,7 +227,7 @@ def settings(
     if isinstance(loss_fn, nn.Module):
         found["loss"] = type(loss_fn).__name__
         public = {k: v for k, v in vars(loss_fn).items() if k[0] != "_" and k != "training"}
-        found |= {f"loss {k}": v for k, v in (public | dict(loss_fn.named_buffers())).items()}
+        found |= {f"loss {k}": v for k, v in (public | loss_fn._buffers).items()}
     else:
         found["loss"] = _function(loss_fn)
     found["batches in an epoch"] = length_of(loader)
@@ -235,8 +235,9 @@ def settings(
     found["order"] = ", ".join(type(s).__name__ for s in samplers(loader)) or getattr(
         loader, "shuffle", None
     )
+    found["data set"] = type(getattr(loader, "dataset", None)).__name__
     found["workers"] = getattr(loader, "num_workers", None)
-    stateful = [type(c).__name__ for c in callbacks if hasattr(c, "state_dict")]
+    stateful = [type(c).__name__ for c in callbacks if has_state(c)]
     found["callbacks with a state"] = ", ".join(stateful)
     for callback in callbacks:
         if isinstance(callback, EarlyStopping):
@@ -298,7 +299,7 @@ def hidden_generators(loader: Any) -> list[str]:
 def differences(
     given: Mapping[str, Any], at_start: Mapping[str, Any], at_end: Mapping[str, Any]
 ) -> list[str]:
-    """Return one text for each setting that is neither the file's first nor its last.
+    """Return one text for each common setting that is neither the file's first nor its last.
 
     A schedule moves the learning rate, so an optimiser that was already used may be given.
 
@@ -308,9 +309,14 @@ def differences(
     """
     return [
         f"{name} {at_start.get(name)} there, {given.get(name)} here"
-        for name in dict.fromkeys([*given, *at_start])
-        if given.get(name) not in (at_start.get(name), at_end.get(name))
+        for name in given
+        if name in at_start and given[name] not in (at_start[name], at_end.get(name))
     ]
+
+
+def has_state(thing: Any) -> bool:
+    """Tell whether an object can be saved and restored."""
+    return hasattr(thing, "state_dict") and hasattr(thing, "load_state_dict")
 
 
 def fingerprint(found: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
@@ -20,9 +21,10 @@ from helpers.train.checkpoint import (
     all_or_nothing,
     apply_state,
     atomic_save,
+    check_writable,
     safe_load,
 )
-from helpers.train.options import differences, fingerprint
+from helpers.train.options import differences, fingerprint, has_state
 from helpers.train.rng import rng_state, set_rng_state
 
 if TYPE_CHECKING:
@@ -73,15 +75,17 @@ class Saved:
             self.parts["scheduler"] = loop.scheduler
         if loop.scaler is not None:
             self.parts["scaler"] = loop.scaler
-        stateful = [c for c in loop.callbacks if hasattr(c, "state_dict")]
+        stateful = [c for c in loop.callbacks if has_state(c)]
         for number, callback in enumerate(stateful, start=1):
             self.parts[f"callback {number} ({type(callback).__name__})"] = callback
         if isinstance(loop.loss_fn, nn.Module) and loop.loss_fn.state_dict():
             self.parts["loss"] = loop.loss_fn
         for name, thing in keep.items():
-            if not hasattr(thing, "state_dict") or not hasattr(thing, "load_state_dict"):
+            if not has_state(thing):
                 raise ValueError(f"keep[{name!r}] has no state_dict and load_state_dict")
             self.parts[f"keep {name}"] = thing
+        if loop.processes.rank == 0:
+            check_writable(path)  # now, not after the first epoch
 
     # -- write -------------------------------------------------------------------------------
 
@@ -108,6 +112,7 @@ class Saved:
                 "settings now": self.describe(),
                 "changeable": self.changeable(),
                 "device": state.device.type,
+                "versions": {"torch": str(torch.__version__)},
                 "each process": each,
                 "history": list(state.history),
                 "step": state.step,
