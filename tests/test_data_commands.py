@@ -99,7 +99,7 @@ def test_wrong_names_list_the_valid_ones(
     mirrored: bytes, arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments) == 1
-    assert capsys.readouterr().err.endswith("Valid names: small, gone.\n")
+    assert capsys.readouterr().err.endswith("Valid names: gone, small.\n")
 
 
 def test_fetch_obeys_the_mode_standin(
