@@ -84,7 +84,7 @@ def supervised(model: nn.Module, batch: Any, loss_fn: Loss) -> Step:
         (4, (4, 1))
     """
     inputs, target = unpack(batch)
-    outputs = forward(model, inputs)
+    outputs = model(inputs) if type(inputs) is Tensor else forward(model, inputs)
     loss = loss_fn(outputs, target)
     count = target.shape[0] if type(target) is Tensor and target.ndim else rows(batch)
     if isinstance(loss, tuple):

@@ -7,7 +7,7 @@ different size may be joined only in that measure.
 from __future__ import annotations
 
 import functools
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -54,6 +54,7 @@ class Labels:
     Counting costs as much as a small layer, so :class:`RunningMean` does it for many batches.
     """
 
+    FEW = 128  # so few on the CPU are counted in Python, which is quicker than a call of torch
     SMALL = 4096
     __slots__ = ("ignore_index", "labels")
 
@@ -88,35 +89,44 @@ def averaged_over(loss_fn: Any, target: Any, rows: int) -> Any:
         >>> averaged_over(nn.MSELoss(), torch.zeros(3, 5), rows=3)
         15
     """
-    if isinstance(loss_fn, nn.Module):
-        kind = _MODULES.get(type(loss_fn)) or _kind_of_subclass(type(loss_fn))
-        options: Mapping[str, Any] = loss_fn.__dict__
-        weight = getattr(loss_fn, "weight", None) if kind == _BY_CLASS else None
-    else:
-        function = loss_fn
-        options = {}
-        if isinstance(loss_fn, functools.partial):
-            function, options = loss_fn.func, loss_fn.keywords
-        kind = _FUNCTIONS.get(function, _BY_ROW) if isinstance(function, Hashable) else _BY_ROW
-        weight = options.get("weight")
-    if options.get("reduction") == "sum":
-        raise ValueError(
-            "the loss has reduction='sum', which grows with the batch; use reduction='mean'"
-        )
-    if options.get("reduction") == "batchmean":
+    try:
+        kind, options, buffers = _rule(loss_fn)
+    except TypeError:  # a callable object that can't be a key
         return rows
-    if kind == _BY_ROW or not isinstance(target, Tensor) or target.ndim == 0:
+    if kind is _BY_ROW or not isinstance(target, Tensor):
         return rows
-    if kind == _BY_ELEMENT:
+    if kind is _BY_ELEMENT:
         return target.numel()
+    ignored, weight = options.get("ignore_index", -100), buffers.get("weight")
+    if weight is None and target.ndim == 1 and rows <= Labels.FEW and target.device.type == "cpu":
+        return rows - target.tolist().count(ignored)
     if target.is_floating_point():  # probabilities of classes, (N, C) or (N, C, ...)
         return target.numel() // target.shape[1] if target.ndim > 1 else 1
-    ignored = options.get("ignore_index", -100)
     if weight is None:
         if target.numel() <= Labels.SMALL:
             return Labels(target, ignored)
         return (target != ignored).sum()
     return weight.to(target.device)[target[target != ignored]].sum()
+
+
+@functools.lru_cache(maxsize=16)  # asked for in every step
+def _rule(loss_fn: Any) -> tuple[str, Mapping[str, Any], Mapping[str, Any]]:
+    """Return what a loss averages over, and where its options and weights stand."""
+    if isinstance(loss_fn, nn.Module):
+        kind = _kind_of_subclass(type(loss_fn))
+        options: Mapping[str, Any] = loss_fn.__dict__  # these change with the loss
+        buffers: Mapping[str, Any] = loss_fn._buffers
+    elif isinstance(loss_fn, functools.partial):
+        kind = _FUNCTIONS.get(loss_fn.func, _BY_ROW)
+        options = buffers = loss_fn.keywords
+    else:
+        kind = _FUNCTIONS.get(loss_fn, _BY_ROW)
+        options = buffers = {}
+    if options.get("reduction") == "sum":
+        raise ValueError(
+            "the loss has reduction='sum', which grows with the batch; use reduction='mean'"
+        )
+    return _BY_ROW if options.get("reduction") == "batchmean" else kind, options, buffers
 
 
 def _kind_of_subclass(kind: type) -> str:
@@ -160,6 +170,11 @@ class RunningMean:
 
     def add(self, loss: float | Tensor, weight: Any) -> None:
         """Add the loss of one batch: a number, or a 0-dimensional tensor on an accelerator."""
+        if type(weight) is int and type(loss) is float and not self._losses:
+            if weight:  # the mean over nothing is NaN, and must not count
+                self.total += loss * weight
+                self.weight += weight
+            return
         self._losses.append(loss)
         self._weights.append(weight)
         if len(self._losses) == self.CHUNK:
