@@ -9,11 +9,33 @@ from torch import nn
 
 
 @contextmanager
-def evaluating(model: nn.Module) -> Iterator[nn.Module]:
-    """Switch a model to evaluation mode, and give every part its own mode back at the end.
+def keeping_modes(model: nn.Module) -> Iterator[nn.Module]:
+    """Give every part of a model its own mode back at the end.
 
     ``model.train(was_training)`` would set *all* parts to one mode, and so wake a BatchNorm that
     somebody had frozen in evaluation mode.
+
+    Example:
+        >>> model = nn.Sequential(nn.Dropout(), nn.BatchNorm1d(2)).eval()
+        >>> with keeping_modes(model):
+        ...     _ = model.train()
+        >>> model.training
+        False
+    """
+    modes = {module: module.training for module in model.modules()}
+    try:
+        yield model
+    finally:
+        for module, training in modes.items():
+            if type(module).train is not nn.Module.train:  # it does more than set the mode
+                module.train(training)
+        for module, training in modes.items():
+            module.training = training
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[nn.Module]:
+    """Switch a model to evaluation mode, and give every part its own mode back at the end.
 
     Example:
         >>> model = nn.Sequential(nn.Dropout(), nn.BatchNorm1d(2))
@@ -24,13 +46,5 @@ def evaluating(model: nn.Module) -> Iterator[nn.Module]:
         >>> [part.training for part in model]
         [True, False]
     """
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        yield model
-    finally:
-        for module, training in modes.items():
-            if type(module).train is not nn.Module.train:  # it does more than set the mode
-                module.train(training)
-        for module, training in modes.items():
-            module.training = training
+    with keeping_modes(model):
+        yield model.eval()

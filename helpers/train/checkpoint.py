@@ -92,11 +92,10 @@ def atomic_save(content: dict[str, Any], path: Path | str) -> None:
     """
     path = Path(path)
     content = plain(content)
-    host = socket.gethostname()
-    temporary = path.with_name(f".{path.name}.{host}-{os.getpid()}.tmp")
+    temporary = _temporary(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(path, host)
+        _remove_leftovers(path)
         with temporary.open("wb") as file:
             torch.save(content, file)
             file.flush()
@@ -126,7 +125,7 @@ def check_writable(path: Path) -> None:
     Raises:
         CheckpointError: if not; nothing is left behind.
     """
-    trial = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}.tmp")
+    trial = _temporary(path)
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "it is a folder")
@@ -147,11 +146,17 @@ def _to_disk(descriptor: int) -> None:
             raise
 
 
-def _remove_leftovers(path: Path, host: str) -> None:
+def _temporary(path: Path, process: int | str | None = None) -> Path:
+    """Return where a process of this machine writes a file before it takes the name ``path``."""
+    process = os.getpid() if process is None else process
+    return path.with_name(f".{path.name}.{socket.gethostname()}-{process}.tmp")
+
+
+def _remove_leftovers(path: Path) -> None:
     """Remove what killed processes left behind, and nothing that a living one still writes."""
     if os.name != "posix":
         return
-    for stale in path.parent.glob(f".{path.name}.{host}-*.tmp"):
+    for stale in path.parent.glob(_temporary(path, "*").name):
         number = stale.name.removesuffix(".tmp").rpartition("-")[2]
         if number.isdigit() and not _is_alive(int(number)):
             stale.unlink(missing_ok=True)
@@ -267,11 +272,17 @@ def load_checkpoint(
     parts = {"model": model} | ({"optimizer": optimizer} if optimizer is not None else {})
     with all_or_nothing(parts):
         for key, part in parts.items():
-            apply_state(part, content[key], f"{name} does not fit the {_WORDS[key]}", "")
+            apply_state(part, content[key], f"{name} does not fit the {PARTS[key]}", "")
     return content.get("meta", {})
 
 
-_WORDS = {"model": "model", "optimizer": "optimiser"}
+# What the parts of a checkpoint are called in messages.
+PARTS = {
+    "model": "model",
+    "optimizer": "optimiser",
+    "scheduler": "scheduler",
+    "scaler": "gradient scaler",
+}
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
+from helpers.modes import keeping_modes
 from helpers.train.batch import Loss, StepFunction, device_of, supervised, to_device
 from helpers.train.options import check_optimizer
 from helpers.train.rng import loader_generators, rng_state, set_rng_state
@@ -75,35 +76,33 @@ def lr_range_test(
     model_before = copy.deepcopy(model.state_dict())
     optimizer_before = copy.deepcopy(optimizer.state_dict())
     gradients = {p: None if p.grad is None else p.grad.clone() for p in model.parameters()}
-    modes = {module: module.training for module in model.modules()}
     generators = loader_generators(loader)
     random_before = rng_state(generators, device)
-    if not model.training:
-        model.train()
     rows: list[dict[str, float]] = []
     try:
-        for number, batch in zip(range(steps), _again_and_again(loader), strict=False):
-            lr = min_lr * (max_lr / min_lr) ** (number / (steps - 1))
-            for group, ratio in zip(optimizer.param_groups, ratios, strict=True):
-                group["lr"] = lr * ratio
-            optimizer.zero_grad()
-            loss = step(model, to_device(batch, device), loss_fn).loss
-            if loss is None:
-                raise ValueError("a step of training must return a loss")
-            loss.backward()
-            optimizer.step()
-            rows.append({"lr": lr, "loss": loss.item()})
-            lowest = min(row["loss"] for row in rows)
-            if not rows[-1]["loss"] <= 4 * max(lowest, 1e-12):
-                break
+        with keeping_modes(model):
+            if not model.training:
+                model.train()
+            for number, batch in zip(range(steps), _again_and_again(loader), strict=False):
+                lr = min_lr * (max_lr / min_lr) ** (number / (steps - 1))
+                for group, ratio in zip(optimizer.param_groups, ratios, strict=True):
+                    group["lr"] = lr * ratio
+                optimizer.zero_grad()
+                loss = step(model, to_device(batch, device), loss_fn).loss
+                if loss is None:
+                    raise ValueError("a step of training must return a loss")
+                loss.backward()
+                optimizer.step()
+                rows.append({"lr": lr, "loss": loss.item()})
+                lowest = min(row["loss"] for row in rows)
+                if not rows[-1]["loss"] <= 4 * max(lowest, 1e-12):
+                    break
     finally:
         model.load_state_dict(model_before)
         optimizer.load_state_dict(optimizer_before)
         set_rng_state(random_before, generators, device)
         for parameter, gradient in gradients.items():
             parameter.grad = gradient
-        for module, training in modes.items():
-            module.training = training
     return pd.DataFrame(rows)
 
 

@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 from helpers.console import say
 from helpers.train.callbacks import EarlyStopping, reset
 from helpers.train.checkpoint import (
+    PARTS,
     CheckpointError,
     all_or_nothing,
     apply_state,
@@ -38,12 +39,6 @@ _KEYS = {
     *("evaluating", "frozen"),
 }
 _REMEDY = " or pass resume=False"
-_NAMES = {
-    "model": "model",
-    "optimizer": "optimiser",
-    "scheduler": "scheduler",
-    "scaler": "gradient scaler",
-}
 
 
 class Saved:
@@ -177,7 +172,7 @@ class Saved:
         with all_or_nothing(self.parts):
             reset(self.loop.callbacks)
             for key, part in self.parts.items():
-                what = _NAMES.get(key, key)
+                what = PARTS.get(key, key)
                 apply_state(part, content[key], f"{name} does not fit the {what}", _REMEDY)
             self.take_up(content)
         self.settings = content["settings"]
