@@ -135,12 +135,14 @@ class Loop:
         """Train for one epoch. Local names keep the cost of a step down."""
         state, network, loss_fn, step = self.state, self.network, self.loss_fn, self.step
         optimizer, device, scaler = state.optimizer, state.device, self.scaler
-        processes, accumulate, mean = self.processes, self.accumulate, self.mean
+        processes, accumulate, add = self.processes, self.accumulate, self.mean.add
         distributed = processes.world > 1
         joined = distributed or accumulate > 1
         context = autocast(device, self.precision)
         cast = self.precision != "fp32"
         move = device.type != "cpu"
+        plain = not joined and scaler is None and self.clip_norm is None
+        plain = plain and (self.scheduler is None or self.schedule != "step")
         batch_end = bool(self.handlers["batch_end"])
         every = self.save_every
         mine, total = 1, 0
@@ -149,7 +151,7 @@ class Loop:
                 batch, mine, total = processes.own_part(batch, self.loader)
             if move:
                 batch = to_device(batch, device)
-            if self.done % accumulate == 0:
+            if not joined or self.done % accumulate == 0:
                 optimizer.zero_grad()
             if cast:
                 with context():
@@ -162,25 +164,28 @@ class Loop:
             # What is reported is never scaled; what is differentiated may be. Reading a number
             # is free on the CPU; on an accelerator it would wait for the device in every step.
             if mine:
-                mean.add(loss.detach() if move else loss.item(), result.weight)
+                add(loss.detach() if move else loss.item(), result.weight)
             if batch_end:
                 state.loss = loss.detach()
             if joined:
                 loss = self.weigh(result, mine, total) if distributed else self.weigh(result)
+            del result  # its outputs would be held in memory until the next forward pass is over
             if scaler is None:
                 loss.backward()
             else:
                 scaler.scale(loss).backward()
             state.step += 1
             self.done += 1
-            last_of_group = self.done % accumulate == 0
-            if last_of_group:
+            if plain:
+                optimizer.step()
+                self.updates += 1
+            elif self.done % accumulate == 0:
                 self.update()
             if batch_end:
                 self.call("batch_end")
             if bar is not None:
                 bar.update()
-            if every and last_of_group and self.updates % every == 0:
+            if every and self.done % accumulate == 0 and self.updates % every == 0:
                 self.save()
         if not self.done:
             raise ValueError("the training loader is empty")

@@ -98,7 +98,7 @@ def averaged_over(loss_fn: Any, target: Any, rows: int) -> Any:
     if kind is _BY_ELEMENT:
         return target.numel()
     ignored, weight = options.get("ignore_index", -100), buffers.get("weight")
-    if weight is None and target.ndim == 1 and rows <= Labels.FEW and target.device.type == "cpu":
+    if weight is None and rows <= Labels.FEW and target.is_cpu and target.ndim == 1:
         return rows - target.tolist().count(ignored)
     if target.is_floating_point():  # probabilities of classes, (N, C) or (N, C, ...)
         return target.numel() // target.shape[1] if target.ndim > 1 else 1
