@@ -1,7 +1,8 @@
-"""Reading of IDX image sets and the pictures that stand in for them."""
+"""Pictures: IDX image sets, files of installed packages, what stands in for them."""
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,27 @@ IDX_FILES = {
     "test_images": "t10k-images-idx3-ubyte",
     "test_labels": "t10k-labels-idx1-ubyte",
 }
+
+
+_PROJECTS = {"skimage": "scikit-image", "sklearn": "scikit-learn"}
+
+
+def package_file(package: str, file: str) -> Path:
+    """Path of a picture that an installed package carries.
+
+    Args:
+        package: the name to import, `"skimage"` or `"sklearn"`.
+        file: path below the package.
+
+    Raises:
+        DataError: the package lacks the file.
+    """
+    found = importlib.util.find_spec(package)
+    for root in (found.submodule_search_locations or []) if found else []:
+        if (Path(root) / file).is_file():
+            return Path(root) / file
+    project = _PROJECTS[package]
+    raise DataError(file, f"{project} has no such file", f"Run `pip install --upgrade {project}`.")
 
 
 def read_idx(path: Path) -> np.ndarray:

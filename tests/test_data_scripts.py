@@ -9,6 +9,7 @@ import struct
 import tarfile
 import textwrap
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
@@ -346,6 +347,22 @@ def test_esc10_standin_has_every_kind_in_every_fold() -> None:
 
 
 # Reading of the real formats
+
+
+def test_hymenoptera_standin_has_the_layout_of_the_real_set() -> None:
+    from PIL import Image
+
+    def layout(names: list[str]) -> Counter[tuple[str, bool]]:
+        return Counter((name.rpartition("/")[0], name.endswith("gif")) for name in names)
+
+    loaded = load("hymenoptera", "standin")
+    files = REGISTRY["hymenoptera"].files
+    assert layout(loaded["names"]) == layout([file.mirror.partition("/")[2] for file in files])
+    for name, file in zip(loaded["names"][::-40], loaded["files"][::-40], strict=True):
+        with Image.open(io.BytesIO(file)) as picture:
+            picture.load()
+            assert picture.mode == ("P" if name.endswith("gif") else "RGB")
+            assert min(picture.size) >= 140
 
 
 def test_manifests_list_the_whole_sets() -> None:

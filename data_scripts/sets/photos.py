@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .._core import Content, DataError, DataSet
+from .._images import package_file
 
 if TYPE_CHECKING:
     import torch
@@ -35,15 +35,7 @@ def path_of(name: str) -> Path:
     """
     if name not in SOURCES:
         raise DataError(name, "unknown photograph", f"Valid names: {', '.join(SOURCES)}.")
-    package, file = SOURCES[name]
-    found = importlib.util.find_spec(package)
-    for root in (found.submodule_search_locations or []) if found else []:
-        if (Path(root) / file).is_file():
-            return Path(root) / file
-    project = {"skimage": "scikit-image", "sklearn": "scikit-learn"}[package]
-    raise DataError(
-        name, f"{project} has no file {file}", f"Run `pip install --upgrade {project}`."
-    )
+    return package_file(*SOURCES[name])
 
 
 def photo(name: str) -> torch.Tensor:
