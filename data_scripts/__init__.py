@@ -108,7 +108,8 @@ def load(name: str, mode: str | None = None) -> Loaded:
 
     Returns:
         The content with its provenance. Data that a package carries and generated data are
-        official in every mode.
+        official in every mode. A data set that can't be had is replaced by its `copy`, if the
+        cache or the mirror has one; the name then says so.
 
     Raises:
         DataError: the name or mode is unknown, the mirror is no folder, or in mode official the
@@ -128,6 +129,8 @@ def load(name: str, mode: str | None = None) -> Loaded:
         try:
             origin = ensure(dataset, probe=chosen == "auto")
         except DataError as error:
+            if dataset.copy and _at_hand(get(dataset.copy)):
+                return load(dataset.copy, chosen)
             if chosen == "official":
                 raise
             reason = f"{error.what}: {error.cause}"
@@ -150,6 +153,7 @@ def tiers(names: Iterable[str] | None = None) -> dict[str, str]:
         For each name `"cached"` (the cache has its files), `"mirror"` (the mirror has those that
         the cache lacks), `"stand-in"` (neither has them, or the mode is standin), or
         `"generated"` (nothing to fetch: code makes it, or an installed package carries it).
+        A `copy` that would take a data set's place has an entry of its own.
 
     Raises:
         DataError: a name or the mode is unknown, or the mirror is no folder.
@@ -166,9 +170,14 @@ def _tier(dataset: DataSet) -> str:
         return "generated"
     if current_mode() == "standin":
         return "stand-in"
+    return _at_hand(dataset) or "stand-in"
+
+
+def _at_hand(dataset: DataSet) -> str:
+    """Where the files are without a download: `"cached"`, `"mirror"`, or nowhere."""
     if cached(dataset):
         return "cached"
-    return "mirror" if mirrored(dataset) else "stand-in"
+    return "mirror" if mirrored(dataset) else ""
 
 
 def _loaded(dataset: DataSet, origin: str, content: Content, reason: str = "") -> Loaded:

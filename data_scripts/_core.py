@@ -109,6 +109,8 @@ class DataSet:
             there; the others are taken out of the archives.
         extent: size of the content in words ("99 slices of 512×512"); by default rows and
             columns of a table, numbers of images, or the length of the first value.
+        copy: the name of a data set with the same examples in a worse quality, which is taken,
+            under its own name, where the files can't be had.
     """
 
     name: str
@@ -122,6 +124,7 @@ class DataSet:
     standin: StandIn | None = None
     archives: tuple[Archive, ...] = ()
     extent: Callable[[Content], str] | None = None
+    copy: str = ""
 
     @property
     def size(self) -> int:

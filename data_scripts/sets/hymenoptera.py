@@ -34,7 +34,7 @@ def make(seed: int) -> Content:
     """
     import numpy as np
 
-    from .._insects import no_picture, picture
+    from .._drawings import insect, no_picture
 
     rng = np.random.default_rng(seed)
     names, files = [], []
@@ -43,7 +43,7 @@ def make(seed: int) -> Content:
         for kind, count in zip(CLASSES, numbers, strict=True):
             for index in range(count):
                 names.append(f"{part}/{kind}/{index:03d}.jpg")
-                files.append(picture(kind, rng))
+                files.append(insect(kind, rng))
     names.append("train/ants/imageNotFound.gif")
     files.append(no_picture())
     return _content(names, files)

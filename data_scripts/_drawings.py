@@ -1,4 +1,4 @@
-"""Drawn ants and bees on photographs of lawns, gravel and flowers."""
+"""A pen for drawn pictures, and ants and bees on photographs of lawns, gravel and flowers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
-_Colour = tuple[int, ...]
+Colour = tuple[int, ...]
 # Ants are brown, red or black, some yellow; bees are striped, some nearly black: colour alone
 # does not tell them apart.
 _ANT = ((35, 25, 20), (90, 40, 25), (130, 60, 30), (25, 25, 30), (175, 120, 45))
@@ -22,7 +22,7 @@ _BEE = ((200, 150, 50), (175, 120, 45), (120, 85, 40), (90, 60, 35), (60, 45, 30
 _WING = (225, 230, 235, 110)
 
 
-def picture(kind: str, rng: np.random.Generator) -> bytes:
+def insect(kind: str, rng: np.random.Generator) -> bytes:
     """Draw one insect and encode it.
 
     Args:
@@ -37,13 +37,13 @@ def picture(kind: str, rng: np.random.Generator) -> bytes:
     width, height = (int(n) for n in rng.integers(140, 301, 2))
     # Bees sit on flowers and grass more often than ants, as they do in photographs.
     coloured = rng.random() < (0.6 if kind == "bees" else 0.4)
-    ground = _grounds()[int(rng.integers(0, 2) if coloured else rng.integers(2, 5))]
+    ground = grounds()[int(rng.integers(0, 2) if coloured else rng.integers(2, 5))]
     left = int(rng.integers(0, ground.width - width + 1))
     top = int(rng.integers(0, ground.height - height + 1))
     scene = ground.crop((left, top, left + width, top + height))
     scene = ImageEnhance.Brightness(scene).enhance(float(rng.uniform(0.6, 1.2)))
 
-    pen = _Pen(float(rng.uniform(0.04, 0.08)) * min(width, height), float(rng.uniform(0, math.tau)))
+    pen = Pen(float(rng.uniform(0.04, 0.08)) * min(width, height), float(rng.uniform(0, math.tau)))
     (_ant if kind == "ants" else _bee)(pen, rng)
     sheet = pen.finished()
     shift_x, shift_y = (float(n) for n in rng.uniform(-0.12, 0.12, 2))
@@ -69,8 +69,8 @@ def no_picture() -> bytes:
 
 
 @functools.cache
-def _grounds() -> tuple[Image.Image, ...]:
-    """Photographs to sit on: two coloured ones, then three plain ones."""
+def grounds() -> tuple[Image.Image, ...]:
+    """Photographs to stand on: flower, grass, sand, brick, gravel; all at least 400 pixels wide."""
     from PIL import Image, ImageOps
 
     def photograph(package: str, path: str) -> Image.Image:
@@ -90,21 +90,23 @@ def _grounds() -> tuple[Image.Image, ...]:
     )
 
 
-class _Pen:
-    """Draws in the frame of an insect that is ten units long and looks along x.
+class Pen:
+    """Draws in the frame of a thing that is about ten units long and looks along x.
 
     Args:
         unit: pixels a unit.
-        angle: direction of the insect in radians.
+        angle: direction of the thing in radians.
+        mirrored: it looks against x.
     """
 
     _FINE = 2  # drawn so many times larger and shrunk, for smooth edges
 
-    def __init__(self, unit: float, angle: float) -> None:
+    def __init__(self, unit: float, angle: float, *, mirrored: bool = False) -> None:
         from PIL import Image, ImageDraw
 
         self.unit = unit * self._FINE
         self.turn = (math.cos(angle), math.sin(angle))
+        self.sense = -1 if mirrored else 1
         self.side = 2 * math.ceil(7 * unit)
         self.sheet = Image.new("RGBA", (self.side * self._FINE,) * 2, (0, 0, 0, 0))
         self.draw = ImageDraw.Draw(self.sheet)
@@ -117,28 +119,30 @@ class _Pen:
 
     def _places(self, points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
         (cos, sin), half = self.turn, self.sheet.width / 2
-        return [
-            (half + self.unit * (cos * x - sin * y), half + self.unit * (sin * x + cos * y))
-            for x, y in points
-        ]
+        turned = [(self.sense * (cos * x - sin * y), sin * x + cos * y) for x, y in points]
+        return [(half + self.unit * x, half + self.unit * y) for x, y in turned]
 
-    def line(self, points: Iterable[tuple[float, float]], width: float, fill: _Colour) -> None:
+    def line(self, points: Iterable[tuple[float, float]], width: float, fill: Colour) -> None:
         """Draw a line through points."""
         self.draw.line(self._places(points), fill, max(2, round(width * self.unit)))
 
-    def oval(self, x: float, y: float, a: float, b: float, fill: _Colour, tilt: float = 0) -> None:
+    def shape(self, points: Iterable[tuple[float, float]], fill: Colour) -> None:
+        """Fill a polygon."""
+        self.draw.polygon(self._places(points), fill)
+
+    def oval(self, x: float, y: float, a: float, b: float, fill: Colour, tilt: float = 0) -> None:
         """Draw an ellipse with half-axes `a` and `b`, turned by `tilt` radians."""
         cos, sin = math.cos(tilt), math.sin(tilt)
         around = [(a * math.cos(t / 4), b * math.sin(t / 4)) for t in range(25)]
-        points = [(x + cos * u - sin * v, y + sin * u + cos * v) for u, v in around]
-        self.draw.polygon(self._places(points), fill)
+        self.shape([(x + cos * u - sin * v, y + sin * u + cos * v) for u, v in around], fill)
 
 
-def _shade(colour: _Colour, rng: np.random.Generator) -> _Colour:
+def shade(colour: Colour, rng: np.random.Generator) -> Colour:
+    """A colour a little lighter or darker in each channel."""
     return tuple(int(min(255, c * rng.uniform(0.8, 1.25))) for c in colour)
 
 
-def _legs(pen: _Pen, x: float, reach: float, ink: _Colour, rng: np.random.Generator) -> None:
+def _legs(pen: Pen, x: float, reach: float, ink: Colour, rng: np.random.Generator) -> None:
     for spread in (-0.8, 0.0, 0.8):
         for side in (-1, 1):
             bend = spread + float(rng.uniform(-0.2, 0.2))
@@ -147,8 +151,8 @@ def _legs(pen: _Pen, x: float, reach: float, ink: _Colour, rng: np.random.Genera
             pen.line([(x, 0), knee, foot], 0.07 * reach, ink)
 
 
-def _ant(pen: _Pen, rng: np.random.Generator) -> None:
-    ink = _shade(_ANT[int(rng.integers(len(_ANT)))], rng)
+def _ant(pen: Pen, rng: np.random.Generator) -> None:
+    ink = shade(_ANT[int(rng.integers(len(_ANT)))], rng)
     _legs(pen, 0, 3.6, ink, rng)
     for side in (-1, 1):  # feelers with an elbow
         pen.line([(3.3, 0), (4.6, 1.5 * side), (5.8, 2.2 * side)], 0.25, ink)
@@ -157,8 +161,8 @@ def _ant(pen: _Pen, rng: np.random.Generator) -> None:
     pen.oval(2.6, 0, 1.2, 1.0, ink)
 
 
-def _bee(pen: _Pen, rng: np.random.Generator) -> None:
-    body, dark = _shade(_BEE[int(rng.integers(len(_BEE)))], rng), _shade((35, 28, 22), rng)
+def _bee(pen: Pen, rng: np.random.Generator) -> None:
+    body, dark = shade(_BEE[int(rng.integers(len(_BEE)))], rng), shade((35, 28, 22), rng)
     _legs(pen, 1, 2.6, dark, rng)
     half = float(rng.uniform(1.7, 2.2))
     pen.oval(-2.4, 0, 2.6, half, body)
