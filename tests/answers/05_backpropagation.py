@@ -2,15 +2,26 @@
 
 
 # %% exercise 1, right: half a tanh
-class Sigmoid:
-    params, grads = {}, {}
-
+class Sigmoid(Block):
     def forward(self, x):
         self.output = 0.5 * (1 + torch.tanh(0.5 * x))
         return self.output
 
     def backward(self, grad_y):
         return grad_y * (self.output - self.output**2)
+
+
+# %% exercise 1, right: not a subclass, with dictionaries of its own
+class Sigmoid:
+    def __init__(self):
+        self.params, self.grads = {}, {}
+
+    def forward(self, x):
+        self.y = torch.where(x > 0, 1 / (1 + (-x.abs()).exp()), 1 - 1 / (1 + (-x.abs()).exp()))
+        return self.y
+
+    def backward(self, grad_y):
+        return grad_y * self.y * (1 - self.y)
 
 
 # %% exercise 1, right: keeps the slope, as a subclass of Tanh
@@ -25,9 +36,7 @@ class Sigmoid(Tanh):
 
 
 # %% exercise 1, wrong: without the chain rule (must say: forgets to multiply by grad_y)
-class Sigmoid:
-    params, grads = {}, {}
-
+class Sigmoid(Block):
     def forward(self, x):
         self.y = torch.sigmoid(x)
         return self.y
@@ -37,9 +46,7 @@ class Sigmoid:
 
 
 # %% exercise 1, wrong: the slope of tanh (must say: backward(grad_y) is wrong)
-class Sigmoid:
-    params, grads = {}, {}
-
+class Sigmoid(Block):
     def forward(self, x):
         self.y = torch.sigmoid(x)
         return self.y
@@ -49,9 +56,7 @@ class Sigmoid:
 
 
 # %% exercise 1, wrong: keeps the input (must say: may keep only the output)
-class Sigmoid:
-    params, grads = {}, {}
-
+class Sigmoid(Block):
     def forward(self, x):
         self.x = x.clone()
         return torch.sigmoid(x)
@@ -62,9 +67,7 @@ class Sigmoid:
 
 
 # %% exercise 1, wrong: hides the input in a list (must say: backward(grad_y) is wrong)
-class Sigmoid:
-    params, grads = {}, {}
-
+class Sigmoid(Block):
     def forward(self, x):
         self.cache = [x]
         return torch.sigmoid(x)
@@ -75,9 +78,7 @@ class Sigmoid:
 
 
 # %% exercise 1, wrong: infinity by infinity (must say: is not finite)
-class Sigmoid:
-    params, grads = {}, {}
-
+class Sigmoid(Block):
     def forward(self, x):
         self.y = torch.exp(x) / (1 + torch.exp(x))
         return self.y
@@ -86,7 +87,7 @@ class Sigmoid:
         return grad_y * self.y * (1 - self.y)
 
 
-# %% exercise 1, wrong: no dictionaries (must say: empty dictionaries)
+# %% exercise 1, wrong: no subclass of Block (must say: empty dictionaries)
 class Sigmoid:
     def forward(self, x):
         self.y = torch.sigmoid(x)
@@ -97,9 +98,7 @@ class Sigmoid:
 
 
 # %% exercise 1, wrong: backward stores instead of returning (must say: a tensor is expected)
-class Sigmoid:
-    params, grads = {}, {}
-
+class Sigmoid(Block):
     def forward(self, x):
         self.y = torch.sigmoid(x)
         return self.y
@@ -109,9 +108,7 @@ class Sigmoid:
 
 
 # %% exercise 1, wrong: writes into its input (must say: changes its input in place)
-class Sigmoid:
-    params, grads = {}, {}
-
+class Sigmoid(Block):
     def forward(self, x):
         self.y = x.sigmoid_()
         return self.y.clone()
@@ -120,140 +117,135 @@ class Sigmoid:
         return grad_y * self.y * (1 - self.y)
 
 
-# %% exercise 2, right: logsumexp and one-hot
-class CrossEntropyLoss:
-    def forward(self, logits, target):
-        self.log_p = logits - torch.logsumexp(logits, dim=1, keepdim=True)
-        self.wanted = nn.functional.one_hot(target, logits.shape[1])
-        return -(self.wanted * self.log_p).sum(dim=1).mean()
+# %% exercise 2, right: the softmax of PyTorch, sums by einsum
+class Softmax(Block):
+    def forward(self, x):
+        self.p = x.softmax(dim=-1)
+        return self.p.clone()
 
-    def backward(self):
-        return (self.log_p.exp() - self.wanted) / len(self.wanted)
-
-
-# %% exercise 2, right: one example after the other
-class CrossEntropyLoss:
-    def forward(self, logits, target):
-        losses, self.rows = [], []
-        for z, t in zip(logits, target):
-            largest = z.max()
-            total = (z - largest).exp().sum()
-            losses.append(largest + total.log() - z[t])
-            row = (z - largest).exp() / total
-            row[t] = row[t] - 1
-            self.rows.append(row)
-        return sum(losses) / len(losses)
-
-    def backward(self):
-        return torch.stack(self.rows) / len(self.rows)
+    def backward(self, grad_y):
+        mean = torch.einsum("nc,nc->n", self.p, grad_y)
+        return self.p * grad_y - self.p * mean[:, None]
 
 
-# %% exercise 2, wrong: the logarithm of a softmax (must say: is not finite)
-class CrossEntropyLoss:
-    def forward(self, logits, target):
-        self.target = target
-        shifted = logits - logits.max(dim=1, keepdim=True).values
-        self.p = shifted.exp() / shifted.exp().sum(dim=1, keepdim=True)
-        return -self.p[torch.arange(len(target)), target].log().mean()
+# %% exercise 2, right: with the Jacobian of each row
+class Softmax(Block):
+    def forward(self, x):
+        self.rows = [(row - row.max()).exp() / (row - row.max()).exp().sum() for row in x]
+        return torch.stack(self.rows)
 
-    def backward(self):
-        grad = self.p.clone()
-        grad[torch.arange(len(self.target)), self.target] -= 1
-        return grad / len(self.target)
+    def backward(self, grad_y):
+        jacobians = [torch.diag(y) - torch.outer(y, y) for y in self.rows]
+        return torch.stack([g @ J for g, J in zip(grad_y, jacobians)])
+
+
+# %% exercise 2, right: by the logarithm
+class Softmax(Block):
+    def forward(self, x):
+        self.log_p = x - x.logsumexp(dim=1, keepdim=True)
+        return self.log_p.exp()
+
+    def backward(self, grad_y):
+        grad_log = grad_y * self.log_p.exp()
+        return grad_log - self.log_p.exp() * grad_log.sum(dim=1, keepdim=True)
+
+
+# %% exercise 2, wrong: as if element by element (must say: acted on each number alone)
+class Softmax(Block):
+    def forward(self, x):
+        self.y = x.softmax(dim=1)
+        return self.y
+
+    def backward(self, grad_y):
+        return grad_y * self.y * (1 - self.y)
 
 
 # %% exercise 2, wrong: exponentials of large logits (must say: is not finite)
-class CrossEntropyLoss:
-    def forward(self, logits, target):
-        self.rows, self.target = torch.arange(len(target)), target
-        self.p = logits.exp() / logits.exp().sum(dim=1, keepdim=True)
-        return (logits.exp().sum(dim=1).log() - logits[self.rows, target]).mean()
+class Softmax(Block):
+    def forward(self, x):
+        self.y = x.exp() / x.exp().sum(dim=1, keepdim=True)
+        return self.y
 
-    def backward(self):
-        grad = self.p.clone()
-        grad[self.rows, self.target] -= 1
-        return grad / len(self.target)
+    def backward(self, grad_y):
+        return self.y * (grad_y - (grad_y * self.y).sum(dim=1, keepdim=True))
 
 
-# %% exercise 2, wrong: the sum over the batch (must say: the sum over the batch, not the mean)
-class CrossEntropyLoss:
-    def forward(self, logits, target):
-        self.rows, self.target, self.log_p = (
-            torch.arange(len(target)),
-            target,
-            logits.log_softmax(dim=1),
-        )
-        return -self.log_p[self.rows, target].sum()
+# %% exercise 2, wrong: softmax over the batch (must say: each column sums to 1)
+class Softmax(Block):
+    def forward(self, x):
+        self.y = x.softmax(dim=0)
+        return self.y
 
-    def backward(self):
-        grad = self.log_p.exp()
-        grad[self.rows, self.target] -= 1
-        return grad
+    def backward(self, grad_y):
+        return self.y * (grad_y - (grad_y * self.y).sum(dim=0, keepdim=True))
 
 
-# %% exercise 2, wrong: no 1/B in the gradient (must say: not divided by the batch size)
-class CrossEntropyLoss:
-    def forward(self, logits, target):
-        self.rows, self.target, self.log_p = (
-            torch.arange(len(target)),
-            target,
-            logits.log_softmax(dim=1),
-        )
-        return -self.log_p[self.rows, target].mean()
+# %% exercise 2, wrong: the mean without weights (must say: backward(grad_y) for logits)
+class Softmax(Block):
+    def forward(self, x):
+        self.y = x.softmax(dim=1)
+        return self.y
 
-    def backward(self):
-        grad = self.log_p.exp()
-        grad[self.rows, self.target] -= 1
-        return grad
+    def backward(self, grad_y):
+        return self.y * (grad_y - grad_y.mean(dim=1, keepdim=True))
 
 
-# %% exercise 2, wrong: the target class is forgotten (must say: the gradient for logits)
-class CrossEntropyLoss:
-    def forward(self, logits, target):
-        self.p = logits.softmax(dim=1)
-        return nn.functional.cross_entropy(logits, target)
+# %% exercise 2, wrong: the sum over the batch (must say: backward(grad_y) for logits)
+class Softmax(Block):
+    def forward(self, x):
+        self.y = x.softmax(dim=1)
+        return self.y
 
-    def backward(self):
-        return self.p / len(self.p)
-
-
-# %% exercise 2, wrong: softmax over the batch (must say: the loss for logits of size 1 is wrong)
-class CrossEntropyLoss:
-    def forward(self, logits, target):
-        self.rows, self.target, self.log_p = (
-            torch.arange(len(target)),
-            target,
-            logits.log_softmax(dim=0),
-        )
-        return -self.log_p[self.rows, target].mean()
-
-    def backward(self):
-        grad = self.log_p.exp()
-        grad[self.rows, self.target] -= 1
-        return grad / len(self.target)
+    def backward(self, grad_y):
+        return self.y * (grad_y - (grad_y * self.y).sum(dim=0, keepdim=True))
 
 
-# %% exercise 2, wrong: a number instead of a tensor (must say: a tensor is expected, got float)
-class CrossEntropyLoss:
-    def forward(self, logits, target):
-        self.rows, self.target, self.log_p = (
-            torch.arange(len(target)),
-            target,
-            logits.log_softmax(dim=1),
-        )
-        return -self.log_p[self.rows, target].mean().item()
+# %% exercise 2, wrong: the largest logit of the whole batch (must say: is not finite)
+class Softmax(Block):
+    def forward(self, x):
+        e = (x - x.max()).exp()
+        self.y = e / e.sum(dim=1, keepdim=True)
+        return self.y
 
-    def backward(self):
-        grad = self.log_p.exp()
-        grad[self.rows, self.target] -= 1
-        return grad / len(self.target)
+    def backward(self, grad_y):
+        return self.y * (grad_y - (grad_y * self.y).sum(dim=1, keepdim=True))
+
+
+# %% exercise 2, wrong: prediction minus truth, as for the loss (must say: backward(grad_y) for logits)
+class Softmax(Block):
+    def forward(self, x):
+        self.y = x.softmax(dim=1)
+        return self.y
+
+    def backward(self, grad_y):
+        return self.y - grad_y
+
+
+# %% exercise 2, wrong: no return (must say: a tensor is expected, got NoneType)
+class Softmax(Block):
+    def forward(self, x):
+        self.y = x.softmax(dim=1)
+        return self.y
+
+    def backward(self, grad_y):
+        self.grad = self.y * (grad_y - (grad_y * self.y).sum(dim=1, keepdim=True))
+
+
+# %% exercise 2, wrong: shifts the logits in place (must say: forward changes the logits in place)
+class Softmax(Block):
+    def forward(self, x):
+        x -= x.max(dim=1, keepdim=True).values
+        self.y = x.exp() / x.exp().sum(dim=1, keepdim=True)
+        return self.y
+
+    def backward(self, grad_y):
+        return self.y * (grad_y - (grad_y * self.y).sum(dim=1, keepdim=True))
 
 
 # %% exercise 3, right: a chain inside
-class Residual:
-    params, grads = {}, {}
-
+class Residual(Block):
     def __init__(self, *blocks):
+        super().__init__()
         self.chain, self.sum = Chain(*blocks), Add()
 
     def forward(self, x):
@@ -439,3 +431,95 @@ def state_gradients(w, states, grad_h):
     for h in reversed(states[1:]):
         grads.append(grads[-1] * (1 - h**2) * w)
     torch.stack(grads).flip(0)
+
+
+# %% exercise 5, right: lists, and everything written out
+def exp(a):
+    return Value(math.exp(a.number), [a], [math.exp(a.number)])
+
+
+def divide(a, b):
+    return Value(a.number / b.number, [a, b], [1 / b.number, -a.number / b.number**2])
+
+
+# %% exercise 5, right: division as a product with the inverse
+def exp(a):
+    return Value(math.e**a.number, parents=(a,), slopes=(math.e**a.number,))
+
+
+def inverse(b):
+    return Value(1 / b.number, (b,), (-((1 / b.number) ** 2),))
+
+
+def divide(a, b):
+    return a * inverse(b)
+
+
+# %% exercise 5, wrong: no minus (must say: the slope by the denominator is wrong)
+def exp(a):
+    y = math.exp(a.number)
+    return Value(y, (a,), (y,))
+
+
+def divide(a, b):
+    return Value(a.number / b.number, (a, b), (1 / b.number, a.number / b.number**2))
+
+
+# %% exercise 5, wrong: the square is missing (must say: the slope by the denominator is wrong)
+def exp(a):
+    y = math.exp(a.number)
+    return Value(y, (a,), (y,))
+
+
+def divide(a, b):
+    return Value(a.number / b.number, (a, b), (1 / b.number, -a.number / b.number))
+
+
+# %% exercise 5, wrong: slopes swapped as in a product (must say: the slope by the numerator is wrong)
+def exp(a):
+    y = math.exp(a.number)
+    return Value(y, (a,), (y,))
+
+
+def divide(a, b):
+    return Value(a.number / b.number, (a, b), (b.number, a.number))
+
+
+# %% exercise 5, wrong: the slope of exp is 1 (must say: the slope of exp is wrong)
+def exp(a):
+    return Value(math.exp(a.number), (a,), (1.0,))
+
+
+def divide(a, b):
+    y = a.number / b.number
+    return Value(y, (a, b), (1 / b.number, -y / b.number))
+
+
+# %% exercise 5, wrong: numbers instead of values (must say: a Value is expected, got float)
+def exp(a):
+    return math.exp(a.number)
+
+
+def divide(a, b):
+    return a.number / b.number
+
+
+# %% exercise 5, wrong: no parents (must say: a result without parents passes nothing on)
+def exp(a):
+    return Value(math.exp(a.number))
+
+
+def divide(a, b):
+    return Value(a.number / b.number)
+
+
+# %% exercise 5, wrong: sets the gradients itself (must say: the slope of exp is wrong)
+def exp(a):
+    y = math.exp(a.number)
+    a.grad += y
+    return Value(y, (a,), (y,))
+
+
+def divide(a, b):
+    y = a.number / b.number
+    return Value(y, (a, b), (1 / b.number, -y / b.number))
