@@ -20,7 +20,6 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NOT_YET = {
     "01_getting_started",
     "02_tensors",
-    "03_data_as_tensors",
     "04_autograd",
     "06_learning_as_estimation",
     "07_first_networks",

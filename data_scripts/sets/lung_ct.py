@@ -81,7 +81,7 @@ def make(seed: int, count: int = 24) -> Content:
     files = []
     for index, pixels in enumerate(stored.round().astype("<i2")):
         dataset.PixelData = pixels.tobytes()
-        dataset.ImagePositionPatient = [-63.5 * side, -63.5 * side, -75.7 + depth * index]
+        dataset.ImagePositionPatient = [-177.8, -177.8, round(-75.7 + depth * index, 1)]
         dataset.InstanceNumber = count - index
         file = io.BytesIO()
         dataset.save_as(file)
@@ -134,7 +134,7 @@ def _chest(
     hu[ball(0, 96, 9, 8) < 1] = 15  # spinal canal
     hu[(ball(0, 30, 9, 9) < 1) & (z > 10)] = -1000  # windpipe
     hu[(np.abs(y - 124) < 5) & (np.abs(x) < 150)] = -400  # the table
-    return (hu + rng.normal(0, 12, shape)).clip(-1024)
+    return (hu + rng.normal(0, 5, shape)).clip(-1024)
 
 
 _FILES = tuple(
