@@ -324,8 +324,8 @@ def test_lung_standin_is_a_series_in_wrong_order() -> None:
 
     loaded = load("lung_ct", "standin")
     volume, files = loaded["volume"], loaded["files"]
-    assert (volume.shape, volume.dtype) == ((16, 128, 128), torch.int16)
-    assert loaded["spacing"][0] == pytest.approx(5.0)
+    assert (volume.shape, volume.dtype) == ((24, 128, 128), torch.int16)
+    assert loaded["spacing"] == pytest.approx((8.0, 2.8, 2.8))
     headers = [pydicom.dcmread(io.BytesIO(file)) for file in files]
     places = [float(header.ImagePositionPatient[2]) for header in headers]
     assert places != sorted(places)
@@ -334,6 +334,15 @@ def test_lung_standin_is_a_series_in_wrong_order() -> None:
         assert torch.equal(volume[index], torch.from_numpy(array.copy()))
     units = volume * loaded["slope"] + loaded["intercept"]
     assert -1100 < units.min() < -800 < 0 < units.max() < 3000
+    shares = {
+        name: ((units > low) & (units < high)).float().mean()
+        for name, (low, high) in {"air": (-1050, -950), "lung": (-900, -800)}.items()
+    }
+    assert shares["air"] > 0.4
+    assert 0.05 < shares["lung"] < 0.2
+    in_lung = ((units > -900) & (units < -800)).float().mean(dim=(1, 2))
+    assert in_lung[12] > 2 * in_lung[0]  # the slices differ
+    assert in_lung[12] > 2 * in_lung[-1]
 
 
 def test_esc10_standin_has_every_kind_in_every_fold() -> None:

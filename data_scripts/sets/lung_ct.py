@@ -56,17 +56,15 @@ def _prepare(folder: Path) -> Content:
     return _read([(folder / file.name).read_bytes() for file in _FILES])
 
 
-def make(seed: int, count: int = 16) -> Content:
-    """A small series made from the one CT slice that pydicom carries.
-
-    The slice is shrunk towards both ends, as a body is, so that order and shape can be seen.
+def make(seed: int, count: int = 24) -> Content:
+    """A generated chest in DICOM files, with the header of the CT slice that pydicom carries.
 
     Args:
-        seed: of the generator, which shuffles the files.
-        count: number of slices.
+        seed: of the generator: vessels, noise, and the order of the files.
+        count: number of slices, 8 mm apart.
 
     Returns:
-        The keys of the real set; each slice has 128×128 pixels.
+        The keys of the real set; each slice has 128×128 pixels of 2.8 mm.
     """
     import numpy as np
     import pydicom
@@ -75,31 +73,68 @@ def make(seed: int, count: int = 16) -> Content:
     source = get_testdata_file("CT_small.dcm")
     assert isinstance(source, str)
     dataset = pydicom.dcmread(source)
-    original = dataset.pixel_array
+    rng = np.random.default_rng(seed)
+    depth, side = 8.0, 2.8  # mm
+    chest = _chest(rng, (count, 128, 128), (depth, side, side))
+    stored = (chest - float(dataset.RescaleIntercept)) / float(dataset.RescaleSlope)
+    dataset.SliceThickness, dataset.PixelSpacing = depth, [side, side]
     files = []
-    for index in range(count):
-        far = abs(index - (count - 1) / 2) / (count / 2)  # 0 in the middle, 1 beyond the ends
-        dataset.PixelData = _shrunk(original, 1 - 0.4 * far).astype("<i2").tobytes()
-        dataset.ImagePositionPatient[2] = -75.7 + float(dataset.SliceThickness) * index
+    for index, pixels in enumerate(stored.round().astype("<i2")):
+        dataset.PixelData = pixels.tobytes()
+        dataset.ImagePositionPatient = [-177.8, -177.8, round(-75.7 + depth * index, 1)]
         dataset.InstanceNumber = count - index
         file = io.BytesIO()
         dataset.save_as(file)
         files.append(file.getvalue())
-    order = np.random.default_rng(seed).permutation(count)
-    return _read([files[index] for index in order])
+    return _read([files[index] for index in rng.permutation(count)])
 
 
-def _shrunk(image: np.ndarray, scale: float) -> np.ndarray:
-    """Shrink a square picture about its middle; what lies outside gets its lowest value."""
+def _chest(
+    rng: np.random.Generator, shape: tuple[int, int, int], spacing: tuple[float, float, float]
+) -> np.ndarray:
+    """Hounsfield units of a chest made of ellipses: skin fat, muscle, lungs, heart, bones.
+
+    Args:
+        rng: draws the vessels of the lungs and the noise.
+        shape: slices from the feet to the head, rows from front to back, columns.
+        spacing: millimetres between slices, rows and columns.
+
+    Returns:
+        Float array of this shape, from -1024 on.
+    """
     import numpy as np
 
-    side = len(image)
-    middle = (side - 1) / 2
-    from_ = np.rint((np.arange(side) - middle) / scale + middle).astype(int)
-    inside = (from_ >= 0) & (from_ < side)
-    result = np.full_like(image, image.min())
-    result[np.ix_(inside, inside)] = image[np.ix_(from_[inside], from_[inside])]
-    return result
+    z, y, x = np.meshgrid(
+        *((np.arange(n) - (n - 1) / 2) * mm for n, mm in zip(shape, spacing, strict=True)),
+        indexing="ij",
+    )
+
+    def ball(
+        cx: float, cy: float, rx: float, ry: float, cz: float = 0, rz: float = 0
+    ) -> np.ndarray:
+        """Distance from a centre in units of the radii; without `rz` a cylinder."""
+        flat = ((x - cx) / rx) ** 2 + ((y - cy) / ry) ** 2
+        return np.sqrt(flat + ((z - cz) / rz) ** 2 if rz else flat)
+
+    hu = np.full(shape, -1000.0)
+    body = ball(0, 0, 160, 112)
+    hu[body < 1] = -100  # fat under the skin
+    hu[body < 0.9] = 50  # muscle
+    hu[(body > 0.8) & (body < 0.86) & (np.sin(z / 5 + np.abs(x) / 25) > 0.2)] = 450  # ribs
+    lungs = np.minimum(ball(-68, -5, 54, 78, -30, 125), ball(68, -5, 54, 78, -30, 125)) < 1
+    lungs &= z > -70 + 40 * np.cos(x / 45) * np.cos(y / 60)  # the diaphragm
+    hu[lungs] = -850
+    blobs = rng.normal(0, 1, shape)
+    for axis in (0, 1, 1, 2, 2):
+        blobs = blobs + np.roll(blobs, 1, axis)
+    hu[lungs & (blobs > 1.7 * blobs.std())] = 20  # vessels
+    hu[ball(18, -32, 52, 42, -40, 62) < 1] = 45  # heart
+    spine, disc = ball(0, 72, 20, 18), np.sin(z / 5.5) > 0.85
+    hu[spine < 1] = np.where(disc, 90, np.where(spine < 0.85, 220, 750))[spine < 1]
+    hu[ball(0, 96, 9, 8) < 1] = 15  # spinal canal
+    hu[(ball(0, 30, 9, 9) < 1) & (z > 10)] = -1000  # windpipe
+    hu[(np.abs(y - 124) < 5) & (np.abs(x) < 150)] = -400  # the table
+    return (hu + rng.normal(0, 5, shape)).clip(-1024)
 
 
 _FILES = tuple(
@@ -121,7 +156,7 @@ DATASETS = (
         files=_FILES,
         standin=StandIn(
             make,
-            "a series made from the one CT slice that pydicom carries",
+            "a generated chest of ellipses",
             "results are not Lung CT results",
         ),
         archives=(Archive("lung-ct-dicom.tar.xz"),),
