@@ -32,6 +32,7 @@ from data_scripts.sets import (
     bike_sharing,
     boston_housing,
     california_housing,
+    cifar10,
     photos,
     synthetic,
     wine_quality,
@@ -150,6 +151,42 @@ def test_image_sets(name: str, train: int, test: int, side: int, top: int) -> No
         assert len(counts) == 10
         assert counts.min() > 0.8 * count / 10
     assert f"{train:,} + {test:,} images" in loaded.describe()
+
+
+def test_cifar10_standin_has_the_shape_of_cifar10() -> None:
+    loaded = load("cifar10", "standin")
+    for part, count in (("train", 2000), ("test", 500)):
+        assert loaded[f"{part}_images"].shape == (count, 32, 32, 3)
+        assert loaded[f"{part}_images"].dtype == torch.uint8
+        assert len(loaded[f"{part}_labels"].unique()) == 10
+    assert "2,000 + 500 images" in loaded.describe()
+
+
+def test_cifar10_is_read_from_its_archive(tmp_path: Path) -> None:
+    names = [f"data_batch_{k}.bin" for k in range(1, 6)] + ["test_batch.bin"]
+    archive = tmp_path / "cifar-10-binary.tar.gz"
+
+    def pack(chosen: list[str]) -> None:
+        with tarfile.open(archive, "w:gz") as tar:
+            for name in reversed(chosen):  # the order in the archive does not matter
+                number = names.index(name)
+                # red 10, green 20, blue 30; the label is the number of the file
+                raw = bytes([number]) + bytes([10] * 1024 + [20] * 1024 + [30] * 1024)
+                info = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
+                info.size = len(raw)
+                tar.addfile(info, io.BytesIO(raw))
+
+    pack(names)
+    content = cifar10._prepare(tmp_path)
+    assert content["train_labels"].tolist() == [0, 1, 2, 3, 4]
+    assert content["test_labels"].tolist() == [5]
+    assert content["train_images"].shape == (5, 32, 32, 3)
+    assert content["train_images"][0, 3, 5].tolist() == [10, 20, 30]
+    pack(names[1:])
+    with pytest.raises(DataError, match=r"lacks \['data_batch_1.bin'\]"):
+        cifar10._prepare(tmp_path)
+    with pytest.raises(DataError, match="whole records"):
+        cifar10.parse(bytes(3072))
 
 
 def test_digits_of_the_mnist_standin_are_centred_like_mnist() -> None:
