@@ -93,7 +93,7 @@ DATASETS = (
         ),
         standin=StandIn(
             make,
-            "generated colour patterns of ten classes, 2,000 + 500 images of 32×32",
+            "generated colour patterns of ten classes",
             "results are not CIFAR-10 results",
         ),
     ),
