@@ -24,7 +24,6 @@ NOT_YET = {
     "04_autograd",
     "06_learning_as_estimation",
     "07_first_networks",
-    "08_training_process",
     "09_training_problems",
     "10_gradient_descent",
     "11_homework",
