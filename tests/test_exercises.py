@@ -23,7 +23,6 @@ NOT_YET = {
     "03_data_as_tensors",
     "04_autograd",
     "06_learning_as_estimation",
-    "07_first_networks",
     "08_training_process",
     "09_training_problems",
     "10_gradient_descent",
