@@ -102,11 +102,11 @@ def cross_validate(t_u, t_c, k, seed):
     return total / len(x)
 
 
-# %% exercise 2, right: chunks, and a mask
+# %% exercise 2, right: sizes by hand, and a mask
 def cross_validate(t_u, t_c, k, seed):
     order = torch.randperm(len(t_u), generator=torch.Generator().manual_seed(seed))
     squares = torch.empty_like(t_u)
-    for part in torch.chunk(order, k):
+    for part in order.split([len(t_u) // k + (i < len(t_u) % k) for i in range(k)]):
         keep = torch.ones(len(t_u), dtype=torch.bool)
         keep[part] = False
         w, b = least_squares(t_u[keep], t_c[keep])
@@ -135,6 +135,18 @@ def cross_validate(t_u, t_c, k, seed):
         w, b = least_squares(t_u[rest], t_c[rest])
         squares.append((model(t_u[part], w, b) - t_c[part]) ** 2)
     return torch.cat(squares).mean().item()
+
+
+# %% exercise 2, wrong: chunk gives three parts (must say: the mean over all 6 pairs in 4 parts)
+def cross_validate(t_u, t_c, k, seed):
+    order = torch.randperm(len(t_u), generator=torch.Generator().manual_seed(seed))
+    squares = torch.empty_like(t_u)
+    for part in torch.chunk(order, k):
+        keep = torch.ones(len(t_u), dtype=torch.bool)
+        keep[part] = False
+        w, b = least_squares(t_u[keep], t_c[keep])
+        squares[part] = (w * t_u[part] + b - t_c[part]) ** 2
+    return squares.mean()
 
 
 # %% exercise 2, wrong: validated on what was fitted (must say: the pairs that were fitted)
@@ -214,6 +226,20 @@ class Tower(nn.Module):
         for number in range(self.depth):
             x = getattr(self, f"layer{number}")(x).tanh()
         return self.out(x)
+
+
+# %% exercise 3, right: built from the end to the beginning
+class Tower(nn.Module):
+    def __init__(self, depth, width):
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(width, 1)])
+        for number in reversed(range(depth)):
+            self.layers.append(nn.Linear(width if number else 1, width))
+
+    def forward(self, x):
+        for layer in reversed(self.layers[1:]):
+            x = torch.tanh(layer(x))
+        return self.layers[0](x)
 
 
 # %% exercise 3, right: a function that returns a helper's model
