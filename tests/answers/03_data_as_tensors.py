@@ -105,6 +105,29 @@ def to_tensor(array):
     torch.from_numpy(array).float().div(255)
 
 
+# %% exercise 1, right: Pillow turns any picture into RGB
+def to_tensor(array):
+    rgb = np.array(Image.fromarray(array).convert("RGB"))
+    return torch.from_numpy(rgb).permute(2, 0, 1).float() / 255
+
+
+# %% exercise 1, wrong: asks the last size, not the dimensions (must say: for an array of shape)
+def to_tensor(array):
+    if array.shape[-1] not in (3, 4):
+        array = np.stack([array] * 3, axis=2)
+    elif array.ndim == 2:
+        array = array[..., None]
+    return torch.from_numpy(array[..., :3].copy()).permute(2, 0, 1).float() / 255
+
+
+# %% exercise 1, wrong: drops the first channel (must say: for an array of shape)
+def to_tensor(array):
+    tensor = torch.from_numpy(array)
+    if tensor.ndim == 2:
+        tensor = tensor.unsqueeze(2).expand(-1, -1, 3)
+    return tensor[..., -3:].permute(2, 0, 1).float() / 255
+
+
 # %% exercise 2, right: a lower triangle has the rows
 def encode(score, levels):
     return torch.tril(torch.ones(levels, levels - 1), -1)[score]
@@ -211,6 +234,33 @@ def encode(score, levels):
 
 def decode(rows):
     return (rows > 0.5).long().argmax(dim=1)
+
+
+# %% exercise 2, right: adds the one-hot columns up from the right
+def encode(score, levels):
+    return F.one_hot(score, levels).flip(1).cumsum(1).flip(1)[:, 1:].float()
+
+
+def decode(rows):
+    return (rows.double() > 0.5).long().sum(dim=1)
+
+
+# %% exercise 2, wrong: one half counts as passed (must say: one half is not above one half)
+def encode(score, levels):
+    return (score.unsqueeze(1) > torch.arange(levels - 1)).float()
+
+
+def decode(rows):
+    return (rows >= 0.5).sum(dim=1)
+
+
+# %% exercise 2, wrong: stops at the first threshold not passed (must say: every threshold passed)
+def encode(score, levels):
+    return (score.unsqueeze(1) > torch.arange(levels - 1)).float()
+
+
+def decode(rows):
+    return (rows > 0.5).long().cumprod(dim=1).sum(dim=1)
 
 
 # %% exercise 3, right: the way of the weights through two tensors
