@@ -189,7 +189,7 @@ def temperature(logits, target):
     return grid[(sure - right).abs().argmin()].item()
 
 
-# %% exercise 3, wrong: a grid in steps of 0.1 (must say: too coarse)
+# %% exercise 3, wrong: a grid in steps of 0.1 (must say: the mean softmax)
 def temperature(logits, target):
     right = (logits.argmax(dim=1) == target).float().mean()
     grid = torch.linspace(0.1, 10, 100)
