@@ -23,6 +23,12 @@ def softmax(logits):
     return (powers / powers.sum()).to(logits.dtype)
 
 
+# %% exercise 1, right: stays in 64 bits
+def softmax(logits):
+    powers = (logits.double() - logits.max()).exp()
+    return powers / powers.sum()
+
+
 # %% exercise 1, wrong: the formula as it stands (must say: not finite)
 def softmax(logits):
     return logits.exp() / logits.exp().sum()
@@ -31,6 +37,18 @@ def softmax(logits):
 # %% exercise 1, wrong: subtracts the mean (must say: not finite)
 def softmax(logits):
     powers = (logits - logits.mean()).exp()
+    return powers / powers.sum()
+
+
+# %% exercise 1, wrong: subtracts the first (must say: not finite)
+def softmax(logits):
+    powers = (logits - logits[0]).exp()
+    return powers / powers.sum()
+
+
+# %% exercise 1, wrong: subtracts the last (must say: not finite)
+def softmax(logits):
+    powers = (logits - logits[-1]).exp()
     return powers / powers.sum()
 
 
@@ -114,6 +132,19 @@ def resized(height, width, size):
     return round(size * height / width), size
 
 
+# %% exercise 2, wrong: the quotient of the sides first (must say: multiply first)
+def resized(height, width, size):
+    if height <= width:
+        return size, int(size * (width / height))
+    return int(size * (height / width)), size
+
+
+# %% exercise 2, wrong: the factor first (must say: multiply first)
+def resized(height, width, size):
+    factor = size / min(height, width)
+    return (size, int(factor * width)) if height <= width else (int(factor * height), size)
+
+
 # %% exercise 2, wrong: decimal numbers (must say: two whole numbers)
 def resized(height, width, size):
     shorter = min(height, width)
@@ -156,6 +187,21 @@ def temperature(logits, target):
     grid = torch.linspace(0.1, 10, 991)
     sure = torch.stack([(logits * T).softmax(dim=1).max(dim=1).values.mean() for T in grid])
     return grid[(sure - right).abs().argmin()].item()
+
+
+# %% exercise 3, wrong: a grid in steps of 0.1 (must say: the mean softmax)
+def temperature(logits, target):
+    right = (logits.argmax(dim=1) == target).float().mean()
+    grid = torch.linspace(0.1, 10, 100)
+    sure = torch.stack([(logits / T).softmax(dim=1).max(dim=1).values.mean() for T in grid])
+    return grid[(sure - right).abs().argmin()].item()
+
+
+# %% exercise 3, wrong: the smallest cross-entropy (must say: are not equal yet)
+def temperature(logits, target):
+    grid = torch.logspace(-1, 1, 200)
+    losses = [torch.nn.functional.cross_entropy(logits / T, target) for T in grid]
+    return grid[torch.stack(losses).argmin()].item()
 
 
 # %% exercise 3, wrong: divides the probabilities (must say: are not equal yet)
@@ -240,6 +286,13 @@ def sort_photo(p, threshold):
     if p[CATS].sum() >= 0.9:
         return "cat"
     return "dog" if p[DOGS].sum() >= 0.9 else "neither"
+
+
+# %% exercise 4, wrong: above, not at least (must say: the threshold itself is enough)
+def sort_photo(p, threshold):
+    if p[CATS].sum() > threshold:
+        return "cat"
+    return "dog" if p[DOGS].sum() > threshold else "neither"
 
 
 # %% exercise 4, wrong: what is no cat is a dog (must say: below the threshold)
