@@ -24,6 +24,12 @@ def line_gradient(w, b, x, y):
     return by_w, 2 * (w * x.mean() + b - y.mean())
 
 
+# %% exercise 1, right: a matrix with a column of ones, one tensor returned
+def line_gradient(w, b, x, y):
+    columns = torch.stack([x, torch.ones_like(x)], dim=1)
+    return 2 / len(x) * columns.T @ (columns @ torch.stack([w, b]) - y)
+
+
 # %% exercise 1, wrong: the mean of what is summed already (must say: w is N times too large)
 def line_gradient(w, b, x, y):
     d = w * x + b - y
@@ -73,6 +79,23 @@ def line_gradient(w, b, x, y):
     return w.grad, b.grad
 
 
+# %% exercise 1, wrong: autograd, forwards (must say: autograd is used)
+def line_gradient(w, b, x, y):
+    return torch.func.jacfwd(lambda w, b: ((w * x + b - y) ** 2).mean(), argnums=(0, 1))(w, b)
+
+
+# %% exercise 1, wrong: the derivative by w only (must say: two numbers are expected, got 1)
+def line_gradient(w, b, x, y):
+    d = w * x + b - y
+    return (2 * x * d).mean()
+
+
+# %% exercise 1, wrong: the mean over N - 1 (must say: the derivative by w is)
+def line_gradient(w, b, x, y):
+    d = w * x + b - y
+    return 2 * (d @ x) / (len(x) - 1), 2 * d.sum() / (len(x) - 1)
+
+
 # %% exercise 1, wrong: no return (must say: is the return missing)
 def line_gradient(w, b, x, y):
     d = w * x + b - y
@@ -111,6 +134,41 @@ def numerical_gradient(f, x, eps=1e-6):
         flat[i] = kept
         grad.view(-1)[i] = (ahead - behind) / 2 / eps
     return grad
+
+
+# %% exercise 2, right: the indices of any shape from NumPy
+def numerical_gradient(f, x, eps=1e-6):
+    grad = torch.zeros_like(x)
+    for i in np.ndindex(*x.shape):
+        step = torch.zeros_like(x)
+        step[i] = eps
+        grad[i] = (f(x + step) - f(x - step)) / (2 * eps)
+    return grad
+
+
+# %% exercise 2, wrong: backward differences (must say: a backward difference)
+def numerical_gradient(f, x, eps=1e-6):
+    grad = torch.zeros_like(x)
+    for i in range(x.numel()):
+        step = torch.zeros_like(x)
+        step.view(-1)[i] = eps
+        grad.view(-1)[i] = (f(x) - f(x - step)) / eps
+    return grad
+
+
+# %% exercise 2, wrong: 32 bits (must say: the type is torch.float32)
+def numerical_gradient(f, x, eps=1e-6):
+    grad = torch.zeros(x.numel())
+    for i in range(x.numel()):
+        step = torch.zeros_like(x)
+        step.view(-1)[i] = eps
+        grad[i] = (f(x + step) - f(x - step)) / (2 * eps)
+    return grad.reshape(x.shape)
+
+
+# %% exercise 2, wrong: autograd, forwards (must say: autograd is used)
+def numerical_gradient(f, x, eps=1e-6):
+    return torch.func.jacfwd(f)(x)
 
 
 # %% exercise 2, wrong: forward differences (must say: a forward difference)
@@ -241,6 +299,43 @@ def safe_sqrt(x):
     return torch.where(x > 0, x.abs().sqrt(), 0.0)
 
 
+# %% exercise 3, right: the gradient mended by a hook
+def safe_sqrt(x):
+    root = torch.where(x > 0, x.sqrt(), 0.0)
+    x.register_hook(lambda grad: torch.nan_to_num(grad, 0.0, 0.0, 0.0))
+    return root
+
+
+# %% exercise 3, wrong: a bound that hardly shows (must say: the value at)
+def safe_sqrt(x):
+    return x.clamp(min=1e-20).sqrt()
+
+
+# %% exercise 3, wrong: its own operation ignores what comes back (must say: forgets to multiply)
+class ForgetfulSqrt(torch.autograd.Function):
+    @staticmethod
+    def forward(x):
+        return x.clamp(min=0).sqrt()
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(output)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (root,) = ctx.saved_tensors
+        return torch.where(root > 0, 1 / (2 * root), 0.0)
+
+
+safe_sqrt = ForgetfulSqrt.apply
+
+
+# %% exercise 3, wrong: the input mended in place (must say: x was changed)
+def safe_sqrt(x):
+    x.data[x <= 0] = 0
+    return torch.relu(x).sqrt()
+
+
 # %% exercise 3, wrong: a bound that shows (must say: the value at)
 def safe_sqrt(x):
     return x.clamp(min=1e-8).sqrt()
@@ -305,6 +400,30 @@ def derivatives(f, x, n):
 
     first = slope(torch.tensor(x, requires_grad=True)).item()
     return [first, *derivatives(slope, x, n - 1)]
+
+
+# %% exercise 4, right: one tensor, unused allowed
+def derivatives(f, x, n):
+    point = torch.tensor(x, dtype=torch.float64, requires_grad=True)
+    value, found = f(point), []
+    for _ in range(n):
+        slope = None
+        if value.requires_grad:
+            (slope,) = torch.autograd.grad(value, point, create_graph=True, allow_unused=True)
+        value = torch.zeros_like(point) if slope is None else slope
+        found.append(value)
+    return torch.stack(found)
+
+
+# %% exercise 4, wrong: the last one only (must say: a list is expected, got float)
+def derivatives(f, x, n):
+    point = torch.tensor(x, dtype=torch.float64, requires_grad=True)
+    value = f(point)
+    for _ in range(n):
+        (value,) = torch.autograd.grad(value, point, create_graph=True)
+        if not value.requires_grad:
+            return 0.0
+    return value.item()
 
 
 # %% exercise 4, wrong: not recorded (must say: a derivative was not recorded)
@@ -379,6 +498,11 @@ def rate_limit(x):
 # %% exercise 5, right: variance and mean
 def rate_limit(x):
     return 1 / (x.var(correction=0) + x.mean() ** 2).item()
+
+
+# %% exercise 5, right: the norm, in a list
+def rate_limit(x):
+    return [len(x) / x.norm() ** 2]
 
 
 # %% exercise 5, wrong: the sum (must say: the sum is not the mean)
