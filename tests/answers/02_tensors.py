@@ -41,6 +41,18 @@ def one_hot(labels, classes):
     return result
 
 
+# %% exercise 1, right: written into zeros
+def one_hot(labels, classes):
+    result = torch.zeros(len(labels), classes, dtype=torch.int64, device=labels.device)
+    result[torch.arange(len(labels), device=labels.device), labels] = 1
+    return result
+
+
+# %% exercise 1, wrong: a comprehension over the classes (must say: there is a loop)
+def one_hot(labels, classes):
+    return torch.stack([(labels == c).long() for c in range(classes)], dim=1)
+
+
 # %% exercise 1, wrong: the function of the library (must say: what you are asked to build)
 def one_hot(labels, classes):
     return nn.functional.one_hot(labels, classes)
@@ -146,6 +158,22 @@ def windows(x, size):
     return x.as_strided((count, size), x.stride() * 2, x.storage_offset())
 
 
+# %% exercise 3, right: by way of NumPy
+def windows(x, size):
+    view = np.lib.stride_tricks.sliding_window_view(x.numpy(), size, writeable=True)
+    return torch.from_numpy(view)
+
+
+# %% exercise 3, wrong: another shape of the same (must say: shape or strides do not fit)
+def windows(x, size):
+    return x.view(len(x) - size + 1, size)
+
+
+# %% exercise 3, wrong: too many windows (must say: do not fit the storage for size 3)
+def windows(x, size):
+    return torch.as_strided(x, (len(x), size), (x.stride(0), x.stride(0)))
+
+
 # %% exercise 3, wrong: only windows of three (must say: for size 1)
 def windows(x, size):
     step = x.stride(0)
@@ -204,6 +232,20 @@ def confusion(target, predicted, classes):
     numbers = torch.arange(classes)
     hits = (target == numbers[:, None])[:, None] & (predicted == numbers[:, None])
     return hits.sum(dim=-1)
+
+
+# %% exercise 4, wrong: a loop over the examples (must say: there is a loop)
+def confusion(target, predicted, classes):
+    matrix = torch.zeros(classes, classes, dtype=torch.int64)
+    for t, p in zip(target, predicted):
+        matrix[t, p] += 1
+    return matrix
+
+
+# %% exercise 4, wrong: a mask in two comprehensions (must say: there is a loop)
+def confusion(target, predicted, classes):
+    pairs = [[(target == t) & (predicted == p) for p in range(classes)] for t in range(classes)]
+    return torch.stack([torch.stack(row) for row in pairs]).sum(dim=-1)
 
 
 # %% exercise 4, wrong: repeated positions (must say: counts each pair once only)
