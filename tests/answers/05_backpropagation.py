@@ -117,6 +117,17 @@ class Sigmoid(Block):
         return grad_y * self.y * (1 - self.y)
 
 
+# %% exercise 1, wrong: writes into the gradient (must say: backward changes its input in place)
+class Sigmoid(Block):
+    def forward(self, x):
+        self.y = torch.sigmoid(x)
+        return self.y
+
+    def backward(self, grad_y):
+        grad_y *= self.y * (1 - self.y)
+        return grad_y
+
+
 # %% exercise 2, right: the softmax of PyTorch, sums by einsum
 class Softmax(Block):
     def forward(self, x):
@@ -236,6 +247,16 @@ class Softmax(Block):
     def forward(self, x):
         x -= x.max(dim=1, keepdim=True).values
         self.y = x.exp() / x.exp().sum(dim=1, keepdim=True)
+        return self.y
+
+    def backward(self, grad_y):
+        return self.y * (grad_y - (grad_y * self.y).sum(dim=1, keepdim=True))
+
+
+# %% exercise 2, wrong: no subclass of Block (must say: empty dictionaries)
+class Softmax:
+    def forward(self, x):
+        self.y = x.softmax(dim=1)
         return self.y
 
     def backward(self, grad_y):
@@ -523,3 +544,24 @@ def exp(a):
 def divide(a, b):
     y = a.number / b.number
     return Value(y, (a, b), (1 / b.number, -y / b.number))
+
+
+# %% exercise 5, wrong: without the commas (must say: exp(a): parents and slopes are tuples)
+def exp(a):
+    y = math.exp(a.number)
+    return Value(y, (a), (y))
+
+
+def divide(a, b):
+    y = a.number / b.number
+    return Value(y, (a, b), (1 / b.number, -y / b.number))
+
+
+# %% exercise 5, wrong: one slope for two parents (must say: divide(a, b): each parent needs a slope)
+def exp(a):
+    y = math.exp(a.number)
+    return Value(y, (a,), (y,))
+
+
+def divide(a, b):
+    return Value(a.number / b.number, (a, b), (1 / b.number,))
