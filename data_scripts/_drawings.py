@@ -37,7 +37,8 @@ def insect(kind: str, rng: np.random.Generator) -> bytes:
     width, height = (int(n) for n in rng.integers(140, 301, 2))
     # Bees sit on flowers and grass more often than ants, as they do in photographs.
     coloured = rng.random() < (0.6 if kind == "bees" else 0.4)
-    ground = grounds()[int(rng.integers(0, 2) if coloured else rng.integers(2, 5))]
+    photos = list(grounds().values())
+    ground = photos[int(rng.integers(0, 2) if coloured else rng.integers(2, 5))]
     left = int(rng.integers(0, ground.width - width + 1))
     top = int(rng.integers(0, ground.height - height + 1))
     scene = ground.crop((left, top, left + width, top + height))
@@ -69,8 +70,8 @@ def no_picture() -> bytes:
 
 
 @functools.cache
-def grounds() -> tuple[Image.Image, ...]:
-    """Photographs to stand on: flower, grass, sand, brick, gravel; all at least 400 pixels wide."""
+def grounds() -> dict[str, Image.Image]:
+    """Photographs to stand on, two coloured ones first; all at least 400 pixels wide."""
     from PIL import Image, ImageOps
 
     def photograph(package: str, path: str) -> Image.Image:
@@ -81,13 +82,13 @@ def grounds() -> tuple[Image.Image, ...]:
         grey = photograph("skimage", f"data/{name}.png").convert("L")
         return ImageOps.colorize(grey, dark, light)
 
-    return (
-        photograph("sklearn", "datasets/images/flower.jpg"),
-        tinted("grass", "#1e3010", "#b9cf86"),
-        tinted("gravel", "#40362b", "#e0d4c0"),
-        tinted("brick", "#4a2d22", "#d9b39a"),
-        tinted("gravel", "#303030", "#d8d8d8"),
-    )
+    return {
+        "flower": photograph("sklearn", "datasets/images/flower.jpg"),
+        "grass": tinted("grass", "#1e3010", "#b9cf86"),
+        "sand": tinted("gravel", "#40362b", "#e0d4c0"),
+        "brick": tinted("brick", "#4a2d22", "#d9b39a"),
+        "gravel": tinted("gravel", "#303030", "#d8d8d8"),
+    }
 
 
 class Pen:
@@ -112,7 +113,7 @@ class Pen:
         self.draw = ImageDraw.Draw(self.sheet)
 
     def finished(self) -> Image.Image:
-        """The insect, on a clear square sheet with its middle in the centre."""
+        """What was drawn, on a clear square sheet with its middle in the centre."""
         from PIL import Image
 
         return self.sheet.resize((self.side, self.side), Image.Resampling.BOX)
@@ -137,6 +138,11 @@ class Pen:
         self.shape([(x + cos * u - sin * v, y + sin * u + cos * v) for u, v in around], fill)
 
 
+def pick(colours: tuple[Colour, ...], rng: np.random.Generator) -> Colour:
+    """One of several colours, shaded."""
+    return shade(colours[int(rng.integers(len(colours)))], rng)
+
+
 def shade(colour: Colour, rng: np.random.Generator) -> Colour:
     """A colour a little lighter or darker in each channel."""
     return tuple(int(min(255, c * rng.uniform(0.8, 1.25))) for c in colour)
@@ -152,7 +158,7 @@ def _legs(pen: Pen, x: float, reach: float, ink: Colour, rng: np.random.Generato
 
 
 def _ant(pen: Pen, rng: np.random.Generator) -> None:
-    ink = shade(_ANT[int(rng.integers(len(_ANT)))], rng)
+    ink = pick(_ANT, rng)
     _legs(pen, 0, 3.6, ink, rng)
     for side in (-1, 1):  # feelers with an elbow
         pen.line([(3.3, 0), (4.6, 1.5 * side), (5.8, 2.2 * side)], 0.25, ink)
@@ -162,7 +168,7 @@ def _ant(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def _bee(pen: Pen, rng: np.random.Generator) -> None:
-    body, dark = shade(_BEE[int(rng.integers(len(_BEE)))], rng), shade((35, 28, 22), rng)
+    body, dark = pick(_BEE, rng), shade((35, 28, 22), rng)
     _legs(pen, 1, 2.6, dark, rng)
     half = float(rng.uniform(1.7, 2.2))
     pen.oval(-2.4, 0, 2.6, half, body)

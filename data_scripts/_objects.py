@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ._drawings import Colour, Pen, grounds, shade
+from ._drawings import Colour, Pen, grounds, pick, shade
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +25,6 @@ CLASSES = (
     "truck",
 )
 SIDE = 32
-_GROUNDS = ("flower", "grass", "sand", "brick", "gravel")
 # How often a class stands before the sky; else on the ground that is named, or on any.
 # Colours say something about the class, as they do in the photographs, and not everything.
 _SKY = {"airplane": 0.8, "bird": 0.35, "ship": 0.7}
@@ -88,10 +87,9 @@ def _sky(rng: np.random.Generator) -> Image.Image:
 def _ground(name: str, rng: np.random.Generator) -> Image.Image:
     from PIL import Image, ImageEnhance
 
-    kind = _HOME.get(name)
-    at_home = kind is not None and rng.random() < 0.5
-    index = _GROUNDS.index(kind) if at_home and kind else int(rng.integers(len(_GROUNDS)))
-    photo = grounds()[index]
+    photos = grounds()
+    at_home = name in _HOME and rng.random() < 0.5
+    photo = photos[_HOME[name] if at_home else list(photos)[int(rng.integers(len(photos)))]]
     size = int(rng.integers(SIDE, 160))
     left, top = (int(rng.integers(0, side - size + 1)) for side in photo.size)
     crop = photo.resize(
@@ -100,12 +98,8 @@ def _ground(name: str, rng: np.random.Generator) -> Image.Image:
     return ImageEnhance.Brightness(crop).enhance(float(rng.uniform(0.6, 1.2)))
 
 
-def _pick(colours: tuple[Colour, ...], rng: np.random.Generator) -> Colour:
-    return shade(colours[int(rng.integers(len(colours)))], rng)
-
-
 def _airplane(pen: Pen, rng: np.random.Generator) -> None:
-    ink = _pick(((225, 228, 232), (160, 165, 175), (90, 95, 105)), rng)
+    ink = pick(((225, 228, 232), (160, 165, 175), (90, 95, 105)), rng)
     pen.oval(0, 0, 6, 0.9, ink)
     span = float(rng.uniform(2.5, 5))
     pen.shape([(1.5, 0), (-1, -span), (-2, -span), (-1, 0)], ink)
@@ -114,7 +108,7 @@ def _airplane(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def _automobile(pen: Pen, rng: np.random.Generator) -> None:
-    ink = _pick(_PAINT, rng)
+    ink = pick(_PAINT, rng)
     pen.shape([(-6, 2), (-6, 0), (6, 0), (6, 2)], ink)
     pen.shape([(-4, 0), (-2.5, -2.2), (2, -2.2), (3.8, 0)], ink)
     pen.shape([(-3, -0.2), (-2, -1.7), (1.6, -1.7), (2.8, -0.2)], (170, 200, 215))
@@ -123,7 +117,7 @@ def _automobile(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def _bird(pen: Pen, rng: np.random.Generator) -> None:
-    ink = _pick(((60, 50, 45), (150, 100, 60), (200, 205, 210), (40, 70, 130)), rng)
+    ink = pick(((60, 50, 45), (150, 100, 60), (200, 205, 210), (40, 70, 130)), rng)
     pen.oval(0, 0, 3.4, 2.0, ink)
     pen.oval(3.2, -1.8, 1.3, 1.3, ink)
     pen.shape([(4.3, -2), (5.8, -1.5), (4.3, -1.3)], (220, 160, 40))
@@ -148,7 +142,7 @@ def _beast(
 
 
 def _cat(pen: Pen, rng: np.random.Generator) -> None:
-    ink = _pick(_FUR, rng)
+    ink = pick(_FUR, rng)
     x, y = _beast(pen, ink, (3.4, 1.7), 1.6, (0.8, 1.2))
     pen.oval(x, y, 1.6, 1.4, ink)
     for side in (-1, 1):  # pointed ears
@@ -159,7 +153,7 @@ def _cat(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def _deer(pen: Pen, rng: np.random.Generator) -> None:
-    ink = _pick(((150, 105, 65), (175, 130, 85), (120, 85, 60)), rng)
+    ink = pick(((150, 105, 65), (175, 130, 85), (120, 85, 60)), rng)
     x, y = _beast(pen, ink, (3.4, 1.6), 3.4, (1.2, 3))
     pen.oval(x + 0.6, y, 1.3, 0.8, ink)
     for lean in (-1.2, 0.8):  # antlers
@@ -167,7 +161,7 @@ def _deer(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def _dog(pen: Pen, rng: np.random.Generator) -> None:
-    ink = _pick(_FUR, rng)
+    ink = pick(_FUR, rng)
     x, y = _beast(pen, ink, (3.6, 1.7), 2.4, (0.8, 1.4))
     pen.oval(x + 0.3, y, 1.3, 1.2, ink)
     pen.oval(x + 1.6, y + 0.3, 1.1, 0.7, ink)
@@ -176,7 +170,7 @@ def _dog(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def _frog(pen: Pen, rng: np.random.Generator) -> None:
-    ink = _pick(((70, 130, 50), (110, 120, 50), (120, 90, 60)), rng)
+    ink = pick(((70, 130, 50), (110, 120, 50), (120, 90, 60)), rng)
     pen.oval(0, 0.8, 3.6, 2.4, ink)
     for side in (-1, 1):
         pen.oval(3.4 * side, 2.2, 1.8, 1, ink, tilt=0.5 * side)
@@ -185,7 +179,7 @@ def _frog(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def _horse(pen: Pen, rng: np.random.Generator) -> None:
-    ink = _pick(((110, 65, 40), (60, 40, 30), (200, 190, 180)), rng)
+    ink = pick(((110, 65, 40), (60, 40, 30), (200, 190, 180)), rng)
     x, y = _beast(pen, ink, (3.8, 1.9), 3.2, (1.4, 2.6))
     pen.oval(x + 0.7, y + 0.3, 1.7, 0.9, ink, tilt=0.5)
     pen.line([(x - 0.3, y - 0.8), (2.4, -1)], 0.9, shade((30, 25, 25), rng))  # mane
@@ -194,14 +188,14 @@ def _horse(pen: Pen, rng: np.random.Generator) -> None:
 
 def _ship(pen: Pen, rng: np.random.Generator) -> None:
     pen.shape([(-9, 2.4), (9, 2.4), (9, 9), (-9, 9)], shade((40, 80, 120), rng))  # water
-    pen.shape([(-6, 0.4), (6.5, 0.4), (5, 2.8), (-5, 2.8)], _pick(_PAINT, rng))
+    pen.shape([(-6, 0.4), (6.5, 0.4), (5, 2.8), (-5, 2.8)], pick(_PAINT, rng))
     pen.shape([(-3, 0.4), (-3, -1.4), (2.5, -1.4), (2.5, 0.4)], (230, 230, 232))
-    pen.shape([(-1, -1.4), (-1, -3.4), (0.4, -3.4), (0.4, -1.4)], _pick(_PAINT, rng))
+    pen.shape([(-1, -1.4), (-1, -3.4), (0.4, -3.4), (0.4, -1.4)], pick(_PAINT, rng))
 
 
 def _truck(pen: Pen, rng: np.random.Generator) -> None:
-    pen.shape([(-6, 2), (-6, -3.4), (2, -3.4), (2, 2)], _pick(_PAINT, rng))
-    pen.shape([(2.2, 2), (2.2, -1.8), (4.6, -1.8), (6, 0.2), (6, 2)], _pick(_PAINT, rng))
+    pen.shape([(-6, 2), (-6, -3.4), (2, -3.4), (2, 2)], pick(_PAINT, rng))
+    pen.shape([(2.2, 2), (2.2, -1.8), (4.6, -1.8), (6, 0.2), (6, 2)], pick(_PAINT, rng))
     pen.shape([(3, -0.2), (3, -1.4), (4.4, -1.4), (5.2, -0.2)], (170, 200, 215))
     for x in (-4, -1.6, 4):
         pen.oval(x, 2.2, 1.2, 1.2, _DARK)

@@ -10,6 +10,7 @@ pictures re-coded as JPEG, in another order: close, but not the same data.
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,49 +99,42 @@ _HASHES = {
 }
 *_TRAIN, _TEST = _HASHES
 _JPEG = "cifar10-jpeg.tar.xz"
-_HOME = "https://www.cs.toronto.edu/~kriz/cifar.html"
-_LICENCE = "none stated; research and teaching"
-_CITATION = (
-    "Krizhevsky: Learning multiple layers of features from tiny images, University of Toronto "
-    "(2009), https://www.cs.toronto.edu/~kriz/learning-features-2009-TR.pdf"
+_STANDIN = StandIn(
+    make,
+    "drawn things of the same ten classes on photographs of scikit-image and scikit-learn",
+    "results are not CIFAR-10 results",
 )
-_WHAT = "drawn things of the same ten classes on photographs of scikit-image and scikit-learn"
+_OFFICIAL = DataSet(
+    name="cifar10",
+    title="CIFAR-10",
+    home="https://www.cs.toronto.edu/~kriz/cifar.html",
+    licence="none stated; research and teaching",
+    citation=(
+        "Krizhevsky: Learning multiple layers of features from tiny images, University of "
+        "Toronto (2009), https://www.cs.toronto.edu/~kriz/learning-features-2009-TR.pdf"
+    ),
+    prepare=_prepare,
+    files=tuple(
+        File(name, (), sha256, _SIZE, f"cifar10/{name}", member=f"cifar-10-batches-bin/{name}")
+        for name, sha256 in _HASHES.items()
+    ),
+    standin=_STANDIN,
+    archives=(
+        Archive(
+            "cifar10/cifar-10-binary.tar.gz",
+            ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
+            170_052_171,
+        ),
+    ),
+    copy="cifar10_jpeg",
+)
 
 DATASETS = (
-    DataSet(
-        name="cifar10",
-        title="CIFAR-10",
-        home=_HOME,
-        licence=_LICENCE,
-        citation=_CITATION,
-        prepare=_prepare,
-        files=tuple(
-            File(
-                name,
-                (),
-                sha256,
-                _SIZE,
-                f"cifar10/{name}",
-                member=f"cifar-10-batches-bin/{name}",
-            )
-            for name, sha256 in _HASHES.items()
-        ),
-        standin=StandIn(make, _WHAT, "results are not CIFAR-10 results"),
-        archives=(
-            Archive(
-                "cifar10/cifar-10-binary.tar.gz",
-                ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
-                170_052_171,
-            ),
-        ),
-        copy="cifar10_jpeg",
-    ),
-    DataSet(
+    _OFFICIAL,
+    replace(
+        _OFFICIAL,
         name="cifar10_jpeg",
         title="CIFAR-10 (JPEG copy)",
-        home=_HOME,
-        licence=_LICENCE,
-        citation=_CITATION,
         prepare=_prepare_jpeg,
         files=(
             File(
@@ -151,6 +145,8 @@ DATASETS = (
                 _JPEG,
             ),
         ),
-        standin=StandIn(make, _WHAT, "results are not CIFAR-10 (JPEG copy) results"),
+        standin=replace(_STANDIN, effect="results are not CIFAR-10 (JPEG copy) results"),
+        archives=(),
+        copy="",
     ),
 )
