@@ -151,7 +151,7 @@ class Loop:
                 batch, mine, total = processes.own_part(batch, self.loader)
             if move:
                 batch = to_device(batch, device)
-            if not joined or self.done % accumulate == 0:
+            if self.done % accumulate == 0:
                 optimizer.zero_grad()
             if cast:
                 with context():
@@ -176,16 +176,17 @@ class Loop:
                 scaler.scale(loss).backward()
             state.step += 1
             self.done += 1
-            if plain:
+            last_of_group = self.done % accumulate == 0
+            if plain:  # the whole of update(), where it has nothing else to do
                 optimizer.step()
                 self.updates += 1
-            elif self.done % accumulate == 0:
+            elif last_of_group:
                 self.update()
             if batch_end:
                 self.call("batch_end")
             if bar is not None:
                 bar.update()
-            if every and self.done % accumulate == 0 and self.updates % every == 0:
+            if every and last_of_group and self.updates % every == 0:
                 self.save()
         if not self.done:
             raise ValueError("the training loader is empty")
