@@ -22,6 +22,7 @@ from helpers.train.checkpoint import (
     all_or_nothing,
     apply_state,
     atomic_save,
+    bare,
     check_writable,
     safe_load,
 )
@@ -63,7 +64,7 @@ class Saved:
         self.describe = describe
         self.settings = describe()  # as they were when the run started
         self.parts: dict[str, Any] = {
-            "model": loop.state.model,
+            "model": bare(loop.state.model),
             "optimizer": loop.state.optimizer,
         }
         if loop.scheduler is not None:
@@ -186,7 +187,7 @@ class Saved:
         Raises:
             CheckpointError: with the first name or shape that differs.
         """
-        there, here = content["model"], self.loop.state.model.state_dict()
+        there, here = content["model"], self.parts["model"].state_dict()
         other = [f"{name} is missing there" for name in here if name not in there]
         other += [f"{name} is missing here" for name in there if name not in here]
         for name in here.keys() & there.keys():
