@@ -178,7 +178,7 @@ def averaged(path):
     return best.expand(path.shape[1:])
 
 
-# %% exercise 3, wrong: without the point in the middle (must say: points the last 4)
+# %% exercise 3, wrong: without the point in the middle (must say: points the last)
 def averaged(path):
     return path[(len(path) + 1) // 2 :].mean(dim=0)
 
