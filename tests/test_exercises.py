@@ -20,7 +20,6 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NOT_YET = {
     "09_training_problems",
     "10_gradient_descent",
-    "11_homework",
     "13_convolutions",
     "31_gpu_timing",
 }
