@@ -21,7 +21,6 @@ NOT_YET = {
     "09_training_problems",
     "10_gradient_descent",
     "11_homework",
-    "13_convolutions",
     "31_gpu_timing",
 }
 CARD = re.compile(
