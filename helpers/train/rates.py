@@ -69,10 +69,10 @@ def lr_range_test(
     check_optimizer(model, optimizer)
     if any(is_lazy(p) for p in model.parameters()):
         raise ValueError("a layer has not seen an input yet: call the model once before the test")
-    device = device_of(model) if device is None else torch.device(device)
+    home = device_of(model)
+    device = home if device is None else torch.device(device)
     first = float(optimizer.param_groups[0]["lr"])
     ratios = [float(g["lr"]) / first if first else 1.0 for g in optimizer.param_groups]
-    home = device_of(model)
     model_before = copy.deepcopy(model.state_dict())
     optimizer_before = copy.deepcopy(optimizer.state_dict())
     gradients = {p: None if p.grad is None else p.grad.clone() for p in model.parameters()}
