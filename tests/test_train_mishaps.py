@@ -19,11 +19,12 @@ from torch.optim.lr_scheduler import (
     ReduceLROnPlateau,
     StepLR,
 )
-from torch.utils.data import DataLoader, IterableDataset, TensorDataset
+from torch.utils.data import ConcatDataset, DataLoader, IterableDataset, Subset, TensorDataset
 
 from helpers import data, debug, models, train
 from helpers.train.batch import rows, shard
 from helpers.train.checkpoint import atomic_save, plain, safe_load
+from helpers.train.options import _data
 from helpers.train.weights import RunningMean
 
 
@@ -758,6 +759,41 @@ def test_the_setting_that_differs_is_named(tmp_path, capsys, options, name):
     assert name in capsys.readouterr().out
 
 
+def fold(values, chosen):
+    return Subset(TensorDataset(values, torch.arange(len(values)) % 2), chosen)
+
+
+def test_another_split_of_the_same_size_is_another_run(tmp_path, capsys):
+    values = torch.arange(24.0).reshape(6, 4)
+    sets = {
+        "first": fold(values, [0, 1, 2]),
+        "second": fold(values, [3, 4, 5]),
+        "scaled": fold(values / 10, [0, 1, 2]),
+        "whole": TensorDataset(values[:3], torch.arange(3) % 2),
+        "pair": ConcatDataset([fold(values, [0]), fold(values, [1, 2])]),
+    }
+    names = {
+        name: _data(dataset) for name, dataset in sets.items()
+    }  # equal rows under another wrapper count as another set
+    assert len(set(names.values())) == len(sets)
+    assert names["first"] == _data(fold(values.clone(), [0, 1, 2]))
+    for name in ("first", "first", "second"):
+        model = nn.Linear(4, 2)
+        loader = DataLoader(sets[name], batch_size=3)
+        train.fit(
+            model, loader, None, nn.CrossEntropyLoss(), sgd(model, 0.1),
+            epochs=1, checkpoint=tmp_path / "run.pt", verbose=0,
+        )  # fmt: skip
+        said = capsys.readouterr().out
+        assert ("data set Subset" in said) == (name == "second")
+
+
+def test_tensors_of_any_kind_have_a_name():
+    kinds = [torch.zeros(3, dtype=d) for d in (torch.bool, torch.bfloat16, torch.complex64)]
+    kinds += [torch.zeros(0, 4), torch.zeros(3, 2).to_sparse(), torch.zeros(3, 0)]
+    assert all(_data(TensorDataset(t)).startswith("TensorDataset") for t in kinds)
+
+
 def test_a_run_that_goes_on_says_what_is_new(tmp_path, capsys):
     path = tmp_path / "run.pt"
     run(path, epochs=2, schedule=None)
@@ -805,13 +841,13 @@ def test_a_refused_checkpoint_changes_nothing(tmp_path):
     content = safe_load(path)
     content["optimizer"]["param_groups"].append(content["optimizer"]["param_groups"][0])
     atomic_save(content, path)
+    torch.manual_seed(3)
+    x, y = separable()  # the data of that run
     torch.manual_seed(5)
     model = nn.Linear(4, 2)
     optimizer = sgd(model, 0.5, momentum=0.9)
     scheduler = CosineAnnealingLR(optimizer, 4)
     before, state = model.weight.clone(), torch.get_rng_state()
-    x, y = separable()
-    torch.set_rng_state(state)
     with pytest.raises(train.CheckpointError, match=r"does not fit the optimiser.*resume=False"):
         train.fit(
             model, data.TensorLoader(x, y, batch_size=50), None, nn.CrossEntropyLoss(), optimizer,

@@ -19,6 +19,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.utils.data import Subset
 
 from helpers.train.callbacks import EarlyStopping
 from helpers.train.checkpoint import CheckpointError, plain
@@ -235,7 +236,7 @@ def settings(
     found["order"] = ", ".join(type(s).__name__ for s in samplers(loader)) or getattr(
         loader, "shuffle", None
     )
-    found["data set"] = type(getattr(loader, "dataset", None)).__name__
+    found["data set"] = _data(getattr(loader, "dataset", loader))
     found["workers"] = getattr(loader, "num_workers", None)
     stateful = [type(c).__name__ for c in callbacks if has_state(c)]
     found["callbacks with a state"] = ", ".join(stateful)
@@ -244,6 +245,29 @@ def settings(
             found["early stopping"] = f"{callback.monitor}, {callback.mode}, {callback.min_delta}"
     named = {name: _function(v) if callable(v) else v for name, v in options.items()}
     return {name: _text(value) for name, value in (found | named).items()}
+
+
+def _data(dataset: Any) -> str:
+    """Name a data set so that another split of the same size has another name.
+
+    Of tensors the ends and the middle count: a whole data set is too long to read at each start.
+    Examples that only a file or a function knows are not looked at.
+    """
+    name = type(dataset).__name__
+    if parts := getattr(dataset, "datasets", None):
+        return f"{name} of {', '.join(_data(part) for part in parts)}"
+    if isinstance(dataset, Subset):
+        chosen = fingerprint({"indices": [int(i) for i in dataset.indices]})
+        return f"{name} ({chosen}) of {_data(dataset.dataset)}"
+    tensors = [t for t in getattr(dataset, "tensors", ()) if len(t) and t.layout is torch.strided]
+    if not tensors:
+        return name
+    seen: dict[str, Any] = {}
+    for number, tensor in enumerate(tensors):
+        rows = tensor.detach()[[0, len(tensor) // 2, -1]].cpu().contiguous()
+        content = hashlib.sha256(rows.view(torch.uint8).numpy().tobytes()).hexdigest()
+        seen[str(number)] = [str(tensor.dtype), list(tensor.shape), content]
+    return f"{name} ({fingerprint(seen)})"
 
 
 def _schedule(scheduler: Any, prefix: str) -> dict[str, Any]:
