@@ -58,6 +58,16 @@ def single_only(z):
     return homework.stable_tanh(z.float())
 
 
+def ends_only(z):
+    """Cure the overflow at both ends only: between 89 and 500 exp is infinite in 32 bits."""
+    return torch.where(z.abs() > 500, z.sign(), two_branches_unclamped(z))
+
+
+def two_branches_unclamped(z):
+    odd = z * (1 - z**2 / 3 + 2 * z**4 / 15 - 17 * z**6 / 315 + 62 * z**8 / 2835)
+    return torch.where(z.abs() < 0.02, odd, definition(z))
+
+
 def block(values=homework.stable_tanh, slope=lambda y: 1 - y**2):
     class Block:
         def forward(self, z):
@@ -236,7 +246,7 @@ class OnlyOnce(torch.autograd.Function):
         return grad_y * (1 - ctx.saved_tensors[0] ** 2)
 
 
-VALUES = (definition, cancels, clamps, no_sign, nan_to_num, single_only)
+VALUES = (definition, cancels, clamps, no_sign, nan_to_num, single_only, ends_only)
 RELATIVES = (by_numpy, sinh_over_cosh, sigmoid, as_softmax)
 WRONG_BLOCKS = {
     **{f.__name__: block(f) for f in (*VALUES, *RELATIVES)},
@@ -336,6 +346,7 @@ WRONG_NOISE = {
     "multiplies": noise(lambda x, s: x * (1 + s * torch.randn_like(x))),
     "double": noise(lambda x, s: x + s * torch.randn(x.shape, dtype=torch.float64)),
     "frozen": noise(frozen),
+    "single, whatever comes in": noise(lambda x, s: (x + s * torch.randn_like(x)).float()),
     "own generator": own_generator(),
     "in evaluation too": NoisyInEvaluation,
     "no module": lambda sigma: lambda x: x + sigma * torch.randn_like(x),
@@ -348,7 +359,7 @@ WRONG_NOISE = {
 def mover(draw=None, after=None, fill=None):
     """Return a movement that is right but for its draw, what follows it, or its fill."""
 
-    def right_draw(n, degrees, translate):
+    def right_draw(n, degrees, translate):  # in pixels of an image of 28 by 28
         u = 2 * torch.rand(n, 3) - 1
         return u[:, 0] * degrees, u[:, 1:] * translate * 28
 
@@ -364,6 +375,7 @@ def mover(draw=None, after=None, fill=None):
                 drawn.to(images.device)
                 for drawn in (draw or right_draw)(len(images), *self.settings)
             )
+            shifts = shifts * images.shape[-1] / 28
             background = self.fill if fill is None else fill
             moved = homework.move(images, angles, shifts, fill=background)
             return moved if after is None else after(moved)
@@ -413,7 +425,7 @@ class ShiftFirst(homework.RandomMove):
         return super().forward(wide)[:, :, 28:, 28:]
 
 
-def sampled(matrix, *, padding="zeros", typed=None, mode="bilinear"):
+def sampled(matrix, *, padding="zeros", typed=None, mode="bilinear", single=False):
     """Return a movement from a matrix function of angles in radians and shifts in half images."""
 
     class Sampled(nn.Module):
@@ -427,6 +439,7 @@ def sampled(matrix, *, padding="zeros", typed=None, mode="bilinear"):
                 return images
             u = 2 * torch.rand(len(images), 3, device=images.device) - 1
             theta = matrix(u[:, 0] * math.radians(self.degrees), *(2 * self.translate * u[:, 1:]).T)
+            theta = theta if single else theta.to(images.dtype)
             grid = F.affine_grid(theta, list(images.shape), align_corners=False)
             options = {"padding_mode": padding, "align_corners": False, "mode": mode}
             return F.grid_sample(images - self.fill, grid, **options) + self.fill
@@ -491,6 +504,18 @@ class ImageByImage(nn.Module):
         return torch.stack([self.change(i) for i in images]) if self.training else images
 
 
+class SideTypedIn(homework.RandomMove):
+    """Shift by pixels of an image of 28 by 28, whatever the image."""
+
+    def forward(self, images):
+        if not self.training:
+            return images
+        n = len(images)
+        angles, shifts = uniform(n, self.degrees), uniform(n, 28 * self.translate, columns=2)
+        angles, shifts = angles.to(images.device), shifts.to(images.device)
+        return homework.move(images, angles, shifts, fill=self.fill)
+
+
 class ChannelByChannel(homework.RandomMove):
     def forward(self, images):
         n, c, h, w = images.shape
@@ -500,6 +525,8 @@ class ChannelByChannel(homework.RandomMove):
 WRONG_MOVES = {
     "shift, then rotate": sampled(shift_then_rotate),
     "shear": sampled(shear),
+    "single only": sampled(rotate_then_shift, single=True),
+    "a side of 28 typed in": SideTypedIn,
     "fill by border": sampled(rotate_then_shift, padding="border"),
     "fill by reflection": sampled(rotate_then_shift, padding="reflection"),
     "fill typed in": sampled(rotate_then_shift, typed=-0.42),
@@ -607,6 +634,22 @@ class Endless:
         return iter(self.loader)
 
 
+def without_batch_size(train, test, augment, *, batch_size, seed=0):
+    return homework.augmented_loaders(train, test, augment, batch_size=batch_size, seed=seed)
+
+
+def without_seed(train, test, augment, *, batch_size=64, seed):
+    return homework.augmented_loaders(train, test, augment, batch_size=batch_size, seed=seed)
+
+
+def other_batch_size(train, test, augment, *, batch_size=32, seed=0):
+    return homework.augmented_loaders(train, test, augment, batch_size=batch_size, seed=seed)
+
+
+def other_seed(train, test, augment, *, batch_size=64, seed=1):
+    return homework.augmented_loaders(train, test, augment, batch_size=batch_size, seed=seed)
+
+
 def wrong_loaders(mode):
     def function(train, test, augment, batch_size=64, seed=0):
         return loaders(train, test, augment, batch_size, seed, mode=mode)
@@ -638,7 +681,13 @@ WRONG = {
     "Tanh": WRONG_LAYERS,
     "GaussianNoise": WRONG_NOISE,
     "RandomMove": WRONG_MOVES,
-    "augmented_loaders": {mode: wrong_loaders(mode) for mode in MODES},
+    "augmented_loaders": {
+        **{mode: wrong_loaders(mode) for mode in MODES},
+        "no batch size by default": without_batch_size,
+        "no seed by default": without_seed,
+        "another batch size by default": other_batch_size,
+        "another seed by default": other_seed,
+    },
 }
 CASES = [(part, name) for part, wrong in WRONG.items() for name in wrong]
 
@@ -733,7 +782,7 @@ class OneAtATime(homework.RandomMove):
     def one(self, image):
         angle, x, y = (2 * torch.rand(3) - 1).tolist()
         angles = torch.tensor([angle * self.degrees], device=image.device)
-        shifts = torch.tensor([[x, y]], device=image.device) * self.translate * 28
+        shifts = torch.tensor([[x, y]], device=image.device) * self.translate * image.shape[-1]
         return homework.move(image, angles, shifts, fill=self.fill)
 
 

@@ -75,7 +75,7 @@ class RandomMove(nn.Module):
         x, y = (2 * self.translate * u[:, 1:]).T
         cos, sin = a.cos(), a.sin()
         rows = (cos, sin, -cos * x - sin * y, -sin, cos, sin * x - cos * y)
-        theta = torch.stack(rows, dim=1).reshape(-1, 2, 3)
+        theta = torch.stack(rows, dim=1).reshape(-1, 2, 3).to(images.dtype)
         grid = F.affine_grid(theta, list(images.shape), align_corners=False)
         return F.grid_sample(images - self.fill, grid, align_corners=False) + self.fill
 """,

@@ -53,7 +53,8 @@ def _tanh_values(notes: Notes, seed: int) -> Faults:
             (z.abs() == 1000, "at z = ±1000"),
             (z == 0, "at z = 0"),
             ((z.abs() < 0.1) & (z != 0), "near zero, where the digits are lost"),
-            ((z.abs() >= 0.1) & (z.abs() < 1000), "between 0.1 and 6"),
+            ((z.abs() >= 0.1) & (z.abs() <= 6), "between 0.1 and 6"),
+            ((z.abs() > 6) & (z.abs() < 1000), "between 6 and 1000"),
         ):
             if _worst(y[mask], expected[mask]) > limit:
                 yield f"tanh is wrong {where} ({bits} bits, relative error above {limit:g})"
@@ -131,6 +132,8 @@ def _transform(notes: Notes, k: int, images: Tensor) -> Faults:
         yield "not reproducible under torch.manual_seed"
     if notes[f"mixed{k}"]:
         yield "random numbers are drawn on the CPU, whatever the device of the images"
+    if (double := notes[f"double{k}"]) != "torch.float64":
+        yield f"images of float64 do not give images of float64 but {double}"
 
 
 def _correlation(rows: Tensor) -> float:
@@ -170,7 +173,8 @@ def noise(notes: Notes, seed: int) -> Faults:
 def _centres(images: Tensor, fill: float) -> Tensor:
     """Return the centres of the ink, ``(n, pictures, 2)``, in pixels from the middle: x, y."""
     ink = (images - fill).double()
-    axis = torch.arange(28.0, dtype=torch.float64) - 13.5
+    side = images.shape[-1]
+    axis = torch.arange(side, dtype=torch.float64) - (side - 1) / 2
     total = ink.sum(dim=(2, 3))
     return torch.stack([(ink.sum(2) * axis).sum(2), (ink.sum(3) * axis).sum(2)], dim=2) / (
         total.unsqueeze(2)
@@ -195,13 +199,14 @@ def _uniform(values: Tensor, most: float, slack: float, steps: int, what: str) -
 
 def _filled(moved: Tensor, angle: Tensor, shift: Tensor, fill: float) -> bool:
     """Tell whether a picture full of ink is followed by ``fill``, where its border moved in."""
-    axis = torch.arange(28.0, dtype=torch.float64) - 13.5
+    side = moved.shape[-1]
+    axis = torch.arange(side, dtype=torch.float64) - (side - 1) / 2
     x = axis[None, None, :] - shift[:, 0, None, None]
     y = axis[None, :, None] - shift[:, 1, None, None]
     cos, sin = angle.cos()[:, None, None], angle.sin()[:, None, None]
     reach = torch.maximum((cos * x + sin * y).abs(), (cos * y - sin * x).abs())
-    inside = (moved - fill - probes.INK).abs()[reach < 13.2]
-    outside = (moved - fill).abs()[reach > 14.8]
+    inside = (moved - fill - probes.INK).abs()[reach < side / 2 - 0.8]
+    outside = (moved - fill).abs()[reach > side / 2 + 0.8]
     return bool(inside.max() < 0.01 and outside.max() < 0.01)
 
 
@@ -218,7 +223,7 @@ def _moves(moved: Tensor, degrees: float, translate: float, fill: float) -> Faul
     if not ((right.norm(dim=1) - probes.SPOT).abs().max() < 0.15 and twisted.max() < 0.2):
         yield "not a rotation: lengths or right angles change, or pictures of one image part"
         return
-    most = 28 * translate
+    most = moved.shape[-1] * translate
     turned = torch.rad2deg(angle)
     draws = (turned / degrees, shift[:, 0] / most, shift[:, 1] / most)
     yield from _uniform(turned, degrees, 0.7, 50, "an angle")
@@ -240,13 +245,13 @@ def _moves(moved: Tensor, degrees: float, translate: float, fill: float) -> Faul
 def move(notes: Notes, seed: int) -> Faults:
     """Angles, shifts, their order and independence, background; under two settings."""
     yield from _forbidden(notes, frozenset({"torchvision"}))
-    for k, (degrees, translate, fill, n) in enumerate(probes.MOVES):
-        images = probes.move_images(n, fill)
+    for k, (degrees, translate, fill, n, side) in enumerate(probes.MOVES):
+        images = probes.move_images(n, fill, side)
         yield from _transform(notes, k, images)
         if notes[f"first{k}"].shape != images.shape:
             return
         yield from _moves(notes[f"first{k}"], degrees, translate, fill)
-    still = probes.move_images(4, 0.0)
+    still = probes.move_images(4, 0.0, 28)
     if notes["still"].shape != still.shape or (notes["still"] - still).abs().max() > 1e-3:
         yield "images move although degrees and translate are 0"
 
@@ -254,9 +259,9 @@ def move(notes: Notes, seed: int) -> Faults:
 # -- part 5: loaders -----------------------------------------------------------------------------
 
 
-def _batches(count: int) -> list[int]:
-    full, rest = divmod(count, probes.BATCH)
-    return [probes.BATCH] * full + [rest] * (rest > 0)
+def _batches(count: int, size: int = probes.BATCH) -> list[int]:
+    full, rest = divmod(count, size)
+    return [size] * full + [rest] * (rest > 0)
 
 
 def loaders(notes: Notes, seed: int) -> Faults:
@@ -293,3 +298,6 @@ def loaders(notes: Notes, seed: int) -> Faults:
         yield f"batches of {notes['sizes0']} and {notes['test_sizes']} instead of {expected}"
     if notes["lengths"] != [len(sizes) for sizes in expected]:
         yield "len() of a loader must be its number of batches"
+    if notes["defaults"] != [_batches(probes.TRAIN, 64), _batches(probes.TEST, 64), True]:
+        found = notes["defaults"] if isinstance(notes["defaults"], str) else "others"
+        yield f"without them, batch_size must be 64 and seed 0: {found}"

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -32,8 +33,8 @@ EXPONENTIALS = frozenset(["exp", "exp2", "expm1", "pow", "float_power"])
 BITS = {32: torch.float32, 64: torch.float64}
 ELSEWHERE = ("numpy", "scipy.special")
 SIGMAS = (0.2, 2.0)
-# degrees, translate, fill, number of images
-MOVES = ((15.0, 0.1, -0.42, 600), (30.0, 0.05, 1.0, 300))
+# degrees, translate, fill, number of images, side of an image
+MOVES = ((15.0, 0.1, -0.42, 600, 28), (30.0, 0.08, 1.0, 300, 20))
 SPOT, INK = 5.0, 2.0
 
 
@@ -84,6 +85,12 @@ class Watch(TorchDispatchMode):
         return {"used": sorted(self.used), "autograd": self.autograd}
 
 
+def _report(original: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+    if Watch.current is not None:
+        Watch.current.used.add(name)
+    return original(*args, **kwargs)
+
+
 @contextmanager
 def reporting_relatives(load: bool = False) -> Iterator[None]:
     """Let NumPy's and SciPy's relatives report; ``load`` before ``from numpy import tanh``."""
@@ -94,15 +101,7 @@ def reporting_relatives(load: bool = False) -> Iterator[None]:
             if (library := sys.modules.get(name)) is None:
                 continue
             for relative in RELATIVES & set(dir(library)):
-                original = getattr(library, relative)
-
-                def report(
-                    *args: Any, _call: Any = original, _name: str = relative, **kw: Any
-                ) -> Any:
-                    if Watch.current is not None:
-                        Watch.current.used.add(_name)
-                    return _call(*args, **kw)
-
+                report = partial(_report, getattr(library, relative), relative)
                 stack.enter_context(mock.patch.object(library, relative, report))
         yield
 
@@ -127,6 +126,14 @@ def _tensor(value: Any, what: str) -> Tensor:
     return value.detach().cpu().clone().contiguous()
 
 
+def _outcome(call: Callable[[], Any]) -> Any:
+    """Return what a call gives, or the error that it raises in one line."""
+    try:
+        return call()
+    except (RuntimeError, TypeError, ValueError, Refused) as error:
+        return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
 def _module(thing: Any) -> nn.Module:
     if not isinstance(thing, nn.Module):
         raise Refused(f"it must be an nn.Module, this is a {type(thing).__name__}")
@@ -143,20 +150,21 @@ def _class(thing: Any) -> Any:
 
 
 def tanh_points(seed: int, dtype: torch.dtype) -> Tensor:
-    """Return ``(156,)`` numbers: a grid, both extremes, zero, and random ones near zero."""
+    """Return ``(209,)`` numbers: a grid, zero, fixed large ones, and random ones of all sizes."""
     generator = torch.Generator().manual_seed(seed)
-    small = 10 ** (-6 * torch.rand(40, generator=generator, dtype=torch.float64) - 1)
-    small[::2] *= -1
-    far = torch.tensor([-1000.0, 1000.0, 0.0])
+    share = torch.rand(2, 40, generator=generator, dtype=torch.float64)
+    sizes = torch.stack([10 ** (-6 * share[0] - 1), 6 * (1000 / 6) ** share[1]])
+    sizes[:, ::2] *= -1
+    fixed = torch.tensor([0.0, 10.0, 20.0, 50.0, 100.0, 400.0, 800.0, 1000.0])
     drawn = 2 * torch.randn(12, generator=generator, dtype=torch.float64)
-    return torch.cat([torch.linspace(-6, 6, 101), far, small, drawn]).to(dtype)
+    return torch.cat([torch.linspace(-6, 6, 101), fixed, -fixed, sizes.flatten(), drawn]).to(dtype)
 
 
 def tanh_case(seed: int) -> tuple[Tensor, Tensor, Tensor]:
     """Return a point, a gradient from above and a direction, each ``(4, 3)`` in 64 bits."""
     generator = torch.Generator().manual_seed(seed + 1)
     z, grad_y, direction = torch.randn(3, 4, 3, generator=generator, dtype=torch.float64)
-    z[0, 0], z[0, 1], z[0, 2] = 1000.0, -1000.0, 1e-5
+    z[:2] = torch.tensor([[1000.0, -1000.0, 1e-5], [100.0, -50.0, 400.0]], dtype=torch.float64)
     return z, grad_y, direction
 
 
@@ -266,13 +274,6 @@ class OneDevice(TorchFunctionMode):
         return result
 
 
-def _mixes_devices(module: nn.Module, images: Tensor) -> bool:
-    """Tell whether a module draws on the CPU for images that are on another device."""
-    with OneDevice([images, *module.parameters(), *module.buffers()]) as devices:
-        module(images)
-    return devices.mixed
-
-
 def _transform(thing: Any, images: Tensor, seed: int, keep: int) -> Notes:
     """Note what noise and movement have in common; ``keep`` images of each further call."""
     module = _module(thing)
@@ -286,7 +287,11 @@ def _transform(thing: Any, images: Tensor, seed: int, keep: int) -> Notes:
     module.eval()
     notes["eval"] = _tensor(module(images[:keep].clone()), "forward in evaluation mode")
     module.train()
-    notes["mixed"] = _mixes_devices(module, images[:2])
+    few = images[:2]
+    with OneDevice([few, *module.parameters(), *module.buffers()]) as devices:
+        module(few)
+    notes["mixed"] = devices.mixed
+    notes["double"] = _outcome(lambda: str(_tensor(module(few.double()), "forward").dtype))
     return notes
 
 
@@ -307,37 +312,38 @@ def probe_noise(noise_class: Any, seed: int) -> Notes:
     return notes | watch.notes()
 
 
-def move_images(n: int, fill: float) -> Tensor:
-    """Return ``(n, 5, 28, 28)``: spots in the middle, to the right and below; all ink; empty."""
-    axis = torch.arange(28.0) - 13.5
+def move_images(n: int, fill: float, side: int) -> Tensor:
+    """Return ``(n, 5, side, side)``: spots in the middle, right and below; all ink; empty."""
+    axis = torch.arange(side) - (side - 1) / 2
     pictures = []
     for x, y in ((0.0, 0.0), (SPOT, 0.0), (0.0, SPOT)):
         distance = (axis[None, :] - x) ** 2 + (axis[:, None] - y) ** 2
         pictures.append(torch.exp(-distance / 3) + fill)
-    pictures += [torch.full((28, 28), fill + INK), torch.full((28, 28), fill)]
-    return torch.stack(pictures).expand(n, 5, 28, 28).clone()
+    pictures += [torch.full((side, side), value) for value in (fill + INK, fill)]
+    return torch.stack(pictures).expand(n, -1, -1, -1).clone()
 
 
 def probe_move(move_class: Any, seed: int) -> Notes:
     """Move pictures under two settings, and under one that moves nothing."""
     notes: Notes = {}
     with watching() as watch:
-        for k, (degrees, translate, fill, n) in enumerate(MOVES):
-            images = move_images(n, fill)
+        for k, (degrees, translate, fill, n, side) in enumerate(MOVES):
+            images = move_images(n, fill, side)
             seen = _transform(_class(move_class)(degrees, translate, fill), images, seed + k, 20)
             notes |= {f"{name}{k}": value for name, value in seen.items()}
-        still = move_images(4, 0.0)
+        still = move_images(4, 0.0, 28)
         notes["still"] = _tensor(move_class(0, 0, 0.0)(still), "forward")
     return notes | watch.notes()
 
 
 # -- part 5: loaders -----------------------------------------------------------------------------
 
-TRAIN, TEST, BATCH, MARK = 30, 20, 8, 100.0
+# More examples than the batch by default, 64, so that the default shows.
+TRAIN, TEST, BATCH, MARK = 70, 66, 8, 1000.0
 
 
 def loader_data() -> tuple[Tensor, Tensor]:
-    """Return images ``(50, 1, 4, 4)`` whose pixels are their labels, and the labels ``(50,)``."""
+    """Return images ``(136, 1, 4, 4)`` whose pixels are their labels, and the labels."""
     labels = torch.arange(TRAIN + TEST)
     return labels.float().reshape(-1, 1, 1, 1).expand(-1, 1, 4, 4).clone(), labels
 
@@ -346,16 +352,8 @@ def _one_pass(loader: Any) -> tuple[Tensor, Tensor, list[int]]:
     batches = [tuple(batch) for batch in loader]
     if not batches or any(len(batch) != 2 for batch in batches):
         raise Refused("a loader must hand out batches of images and labels")
-    xs = [_tensor(x, "a loader") for x, _ in batches]
-    ys = [_tensor(y, "a loader") for _, y in batches]
+    xs, ys = ([_tensor(p, "a loader") for p in part] for part in zip(*batches, strict=True))
     return torch.cat(xs), torch.cat(ys), [len(x) for x in xs]
-
-
-def _length(loader: Any) -> int | None:
-    try:
-        return len(loader)
-    except (TypeError, NotImplementedError):
-        return None
 
 
 def probe_loaders(function: Any, seed: int) -> Notes:
@@ -367,22 +365,24 @@ def probe_loaders(function: Any, seed: int) -> Notes:
         calls.append(len(batch))
         return batch + MARK
 
-    def make(order: int) -> Any:
-        pair = function(
-            (images[:TRAIN], labels[:TRAIN]),
-            (images[TRAIN:], labels[TRAIN:]),
-            mark,
-            batch_size=BATCH,
-            seed=order,
-        )
+    parts = [(images[part], labels[part]) for part in (slice(TRAIN), slice(TRAIN, None))]
+
+    def make(**settings: Any) -> Any:
+        pair = function(*parts, mark, **settings)
         if not isinstance(pair, tuple | list) or len(pair) != 2:
             raise Refused("it must return two loaders, for training and for testing")
         return pair
 
+    def by_default() -> list[Any]:
+        loader, test_loader = make()
+        named = make(batch_size=64, seed=0)[0]
+        (_, y, sizes), (_, expected, _) = _one_pass(loader), _one_pass(named)
+        return [sizes, _one_pass(test_loader)[2], torch.equal(y, expected)]
+
     notes: Notes = {}
     with watching() as watch:
         torch.manual_seed(seed)
-        loader, test_loader = make(seed)
+        loader, test_loader = make(batch_size=BATCH, seed=seed)
         for k in (0, 1):
             x, y, sizes = _one_pass(loader)
             notes |= {f"x{k}": x, f"y{k}": y, f"sizes{k}": sizes}
@@ -390,11 +390,11 @@ def probe_loaders(function: Any, seed: int) -> Notes:
         notes["calls"] = list(calls)
         notes["test_x"], notes["test_y"], notes["test_sizes"] = _one_pass(test_loader)
         notes["test_calls"] = len(calls) - len(notes["calls"])
-        notes["lengths"] = [_length(loader), _length(test_loader)]
+        notes["lengths"] = [_outcome(lambda: len(loader)), _outcome(lambda: len(test_loader))]
         torch.manual_seed(seed + 1)  # the order must come from the argument, not from here
-        again = make(seed)[0]
-        for _ in range(2):
-            notes["again"] = _one_pass(again)[1]
+        again = make(batch_size=BATCH, seed=seed)[0]
+        _, notes["again"] = (_one_pass(again)[1] for _ in range(2))
         notes["after1"] = torch.rand(4)
-        notes["other"] = _one_pass(make(seed + 1)[0])[1]
-    return notes | {"images": images} | watch.notes()
+        notes["other"] = _one_pass(make(batch_size=BATCH, seed=seed + 1)[0])[1]
+        notes["defaults"] = _outcome(by_default)
+    return notes | watch.notes()

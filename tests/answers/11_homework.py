@@ -48,6 +48,19 @@ class TanhBlock:
         return grad_y * (1 - self.y**2)
 
 
+# %% exercise 1, wrong: cures the overflow at the ends only (must say: wrong between 6 and 1000)
+class TanhBlock:
+    def forward(self, z):
+        odd = z * (1 - z**2 / 3 + 2 * z**4 / 15 - 17 * z**6 / 315 + 62 * z**8 / 2835)
+        plain = (z.exp() - (-z).exp()) / (z.exp() + (-z).exp())
+        y = torch.where(z.abs() < 0.02, odd, plain)
+        self.y = torch.where(z.abs() > 500, z.sign(), y)
+        return self.y
+
+    def backward(self, grad_y):
+        return grad_y * (1 - self.y**2)
+
+
 # %% exercise 1, wrong: the library (must say: tanh is used, which the task does not allow)
 class TanhBlock:
     def forward(self, z):
@@ -340,6 +353,18 @@ class GaussianNoise(nn.Module):
         return self.sigma * torch.randn_like(images) if self.training else images
 
 
+# %% exercise 3, wrong: single precision only (must say: images of float64 do not give)
+class GaussianNoise(nn.Module):
+    def __init__(self, sigma):
+        super().__init__()
+        self.sigma = sigma
+
+    def forward(self, images):
+        if not self.training:
+            return images
+        return (images + self.sigma * torch.randn_like(images)).float()
+
+
 # %% exercise 4, right: positions by hand, turned the other way
 class RandomMove(nn.Module):
     def __init__(self, degrees, translate, fill):
@@ -356,7 +381,7 @@ class RandomMove(nn.Module):
         axis = (2 * torch.arange(side, device=device) + 1) / side - 1
         x, y = axis[None, None, :] - shift[..., 0], axis[None, :, None] - shift[..., 1]
         cos, sin = angle.cos(), angle.sin()
-        grid = torch.stack([cos * x - sin * y, sin * x + cos * y], dim=3)
+        grid = torch.stack([cos * x - sin * y, sin * x + cos * y], dim=3).to(images.dtype)
         return F.grid_sample(images - self.fill, grid, align_corners=False) + self.fill
 
 
@@ -374,7 +399,7 @@ class RandomMove(nn.Module):
         cos, sin = angle.cos(), angle.sin()
         back = torch.stack([torch.cat([cos, sin]), torch.cat([-sin, cos])])
         shift = torch.cat([self.draw(2 * self.translate, image.device) for _ in range(2)])
-        theta = torch.cat([back, -(back @ shift)[:, None]], dim=1)[None]
+        theta = torch.cat([back, -(back @ shift)[:, None]], dim=1)[None].to(image.dtype)
         grid = F.affine_grid(theta, [1, *image.shape], align_corners=False)
         return F.grid_sample(image[None] - self.fill, grid, align_corners=False) + self.fill
 
@@ -396,6 +421,7 @@ class RandomMove(nn.Module):
         cos, sin = angle.cos(), angle.sin()
         back = torch.stack([torch.stack([cos, sin]), torch.stack([-sin, cos])])
         theta = torch.cat([back, -(back @ shift)[:, None]], dim=1).expand(len(images), 2, 3)
+        theta = theta.to(images.dtype)
         grid = F.affine_grid(theta, list(images.shape), align_corners=False)
         return F.grid_sample(images - self.fill, grid, align_corners=False) + self.fill
 
@@ -424,7 +450,7 @@ class RandomMove(nn.Module):
         draw = 2 * torch.rand(len(images), 3, device=images.device) - 1
         angle, (x, y) = torch.deg2rad(self.degrees * draw[:, 0]), 2 * self.translate * draw[:, 1:].T
         cos, sin = angle.cos(), angle.sin()
-        theta = torch.stack([cos, sin, -x, -sin, cos, -y], dim=1).reshape(-1, 2, 3)
+        theta = torch.stack([cos, sin, -x, -sin, cos, -y], dim=1).reshape(-1, 2, 3).to(images.dtype)
         grid = F.affine_grid(theta, list(images.shape), align_corners=False)
         return F.grid_sample(images - self.fill, grid, align_corners=False) + self.fill
 
@@ -442,7 +468,7 @@ class RandomMove(nn.Module):
         angle, (x, y) = torch.deg2rad(self.degrees * draw[:, 0]), 2 * self.translate * draw[:, 1:].T
         cos, sin = angle.cos(), angle.sin()
         rows = (cos, sin, -cos * x - sin * y, -sin, cos, sin * x - cos * y)
-        theta = torch.stack(rows, dim=1).reshape(-1, 2, 3)
+        theta = torch.stack(rows, dim=1).reshape(-1, 2, 3).to(images.dtype)
         grid = F.affine_grid(theta, list(images.shape), align_corners=False)
         return F.grid_sample(images, grid, align_corners=False)
 
@@ -460,7 +486,7 @@ class RandomMove(nn.Module):
         angle, (x, y) = self.degrees * draw[:, 0], 2 * self.translate * draw[:, 1:].T
         cos, sin = angle.cos(), angle.sin()
         rows = (cos, sin, -cos * x - sin * y, -sin, cos, sin * x - cos * y)
-        theta = torch.stack(rows, dim=1).reshape(-1, 2, 3)
+        theta = torch.stack(rows, dim=1).reshape(-1, 2, 3).to(images.dtype)
         grid = F.affine_grid(theta, list(images.shape), align_corners=False)
         return F.grid_sample(images - self.fill, grid, align_corners=False) + self.fill
 
@@ -478,7 +504,46 @@ class RandomMove(nn.Module):
         angle, (x, y) = torch.deg2rad(self.degrees * draw[:, 0]), self.translate * draw[:, 1:].T
         cos, sin = angle.cos(), angle.sin()
         rows = (cos, sin, -cos * x - sin * y, -sin, cos, sin * x - cos * y)
+        theta = torch.stack(rows, dim=1).reshape(-1, 2, 3).to(images.dtype)
+        grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+        return F.grid_sample(images - self.fill, grid, align_corners=False) + self.fill
+
+
+# %% exercise 4, wrong: single precision only (must say: images of float64 do not give)
+class RandomMove(nn.Module):
+    def __init__(self, degrees, translate, fill):
+        super().__init__()
+        self.degrees, self.translate, self.fill = degrees, translate, fill
+
+    def forward(self, images):
+        if not self.training:
+            return images
+        draw = 2 * torch.rand(len(images), 3, device=images.device) - 1
+        angle = torch.deg2rad(self.degrees * draw[:, 0])
+        x, y = (2 * self.translate * draw[:, 1:]).unbind(dim=1)
+        cos, sin = angle.cos(), angle.sin()
+        rows = (cos, sin, -cos * x - sin * y, -sin, cos, sin * x - cos * y)
         theta = torch.stack(rows, dim=1).reshape(-1, 2, 3)
+        grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+        return F.grid_sample(images - self.fill, grid, align_corners=False) + self.fill
+
+
+# %% exercise 4, wrong: 28 pixels typed in (must say: is drawn, although 1.6 is the most)
+class RandomMove(nn.Module):
+    def __init__(self, degrees, translate, fill):
+        super().__init__()
+        self.degrees, self.translate, self.fill = degrees, translate, fill
+
+    def forward(self, images):
+        if not self.training:
+            return images
+        draw = 2 * torch.rand(len(images), 3, device=images.device) - 1
+        angle = torch.deg2rad(self.degrees * draw[:, 0])
+        pixels = 28 * self.translate * draw[:, 1:]
+        x, y = (2 * pixels / images.shape[-1]).unbind(dim=1)
+        cos, sin = angle.cos(), angle.sin()
+        rows = (cos, sin, -cos * x - sin * y, -sin, cos, sin * x - cos * y)
+        theta = torch.stack(rows, dim=1).reshape(-1, 2, 3).to(images.dtype)
         grid = F.affine_grid(theta, list(images.shape), align_corners=False)
         return F.grid_sample(images - self.fill, grid, align_corners=False) + self.fill
 
@@ -606,6 +671,21 @@ def augmented_loaders(train, test, augment, batch_size=64, seed=0):
             shuffle=True,
             generator=order,
             transform=lambda x, y: (augment(x),),
+        ),
+        data.TensorLoader(*test, batch_size=batch_size),
+    )
+
+
+# %% exercise 5, wrong: no values by default (must say: without them, batch_size must be 64)
+def augmented_loaders(train, test, augment, batch_size, seed):
+    order = torch.Generator().manual_seed(seed)
+    return (
+        data.TensorLoader(
+            *train,
+            batch_size=batch_size,
+            shuffle=True,
+            generator=order,
+            transform=lambda x, y: (augment(x), y),
         ),
         data.TensorLoader(*test, batch_size=batch_size),
     )
