@@ -443,6 +443,17 @@ def test_the_training_loop_of_the_course():
     torch.testing.assert_close(predicted, wanted)
 
 
+def test_the_search_for_a_rate_brings_the_model_home():
+    model = nn.Linear(4, 2)
+    model.weight.grad = torch.ones(2, 4)
+    weight, sgd = model.weight.detach().clone(), torch.optim.SGD(model.parameters(), lr=0.1)
+    batch = (torch.randn(8, 4), torch.zeros(8, dtype=torch.long))
+    loss_fn = nn.CrossEntropyLoss()
+    assert len(train.lr_range_test(model, [batch], loss_fn, sgd, steps=3, device=DEVICE)) == 3
+    assert model.weight.device.type == model.weight.grad.device.type == "cpu"
+    assert torch.equal(model.weight, weight)
+
+
 def test_work_on_the_cpu_can_be_compiled_and_exported():
     model = nn.Linear(4, 2)
     torch.testing.assert_close(torch.compile(model, backend="eager")(HERE), model(HERE))

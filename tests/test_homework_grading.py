@@ -162,7 +162,10 @@ def test_code_with_folds_in_its_strings_is_handed_out_as_it_is():
     notebook["cells"].append({"cell_type": "code", "metadata": {}, "source": text, "outputs": []})
     hint = "A <details><summary>First idea</summary>x</details> B"
     notebook["cells"].append({"cell_type": "markdown", "metadata": {}, "source": hint})
+    fold = "<details><summary>Solution of exercise 2</summary>\n\nx\n\n</details>"
+    notebook["cells"].insert(0, {"cell_type": "markdown", "metadata": {}, "source": fold})
     given = copy.deepcopy(notebook)
+    assert len(homework.handout(notebook)["cells"]) == len(notebook["cells"]) - 1
     assert [c["source"] for c in homework.handout(notebook)["cells"][-2:]] == [text, hint]
     assert notebook == given, "the notebook that is given stays as it is"
 

@@ -136,6 +136,20 @@ def test_net_batch_norm_normalises_before_each_tanh():
         torch.testing.assert_close(norm.running_var, var)
 
 
+def test_net_res_adds_the_second_activation_to_the_third():
+    net = models.NetRes(channels=8)
+
+    def formula(x):
+        x = F.max_pool2d(F.relu(conv(x, net.conv1, padding=1)), 2)
+        x = F.max_pool2d(F.relu(conv(x, net.conv2, padding=1)), 2)
+        x = F.max_pool2d(x + F.relu(conv(x, net.conv3, padding=1)), 2)
+        return linear(F.relu(linear(x.flatten(1), net.fc1)), net.fc2)
+
+    compare(net, torch.randn(4, 3, 32, 32), formula)
+    with pytest.raises(ValueError, match="even number of at least 2, got 7"):
+        models.NetRes(channels=7)
+
+
 def test_res_block_adds_its_input():
     block = models.ResBlock(8)
     nn.init.normal_(block.norm.bias)  # zero at the start, and then a bias nobody adds is not seen

@@ -11,14 +11,8 @@ from tools import prose_numbers
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-ALLOWED = tomllib.loads((ROOT / "tests" / "numbers_in_prose.toml").read_text(encoding="utf-8"))
-# What was there when the check began. The section only gets shorter.
-OLD = {"10_gradient_descent": 1}
-
-
-def allowed_numbers(stem):
-    explained = ALLOWED["explained"].get(stem, {})
-    return [*explained, *ALLOWED["not_yet_mended"].get(stem, [])]
+FILE = tomllib.loads((ROOT / "tests" / "numbers_in_prose.toml").read_text(encoding="utf-8"))
+ALLOWED = FILE["explained"]
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +23,7 @@ def rows():
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_numbers_in_the_text_stand_somewhere(path, rows):
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    found, allowed = prose_numbers.unsupported(cells, rows), allowed_numbers(path.stem)
+    found, allowed = prose_numbers.unsupported(cells, rows), ALLOWED.get(path.stem, {})
     new = {text: f"cells {where}" for text, where in found.items() if text not in allowed}
     assert not new, "print these numbers in a cell, or give a reason in numbers_in_prose.toml"
     needless = [text for text in allowed if text not in found]
@@ -38,14 +32,11 @@ def test_numbers_in_the_text_stand_somewhere(path, rows):
 
 def test_the_list_of_exceptions_is_short_and_has_reasons():
     stems = {path.stem for path in NOTEBOOKS}
-    assert set(ALLOWED) == {"explained", "not_yet_mended"}
-    assert stems >= {*ALLOWED["explained"], *ALLOWED["not_yet_mended"]}
-    for stem, entries in ALLOWED["explained"].items():
+    assert set(FILE) == {"explained"}
+    assert stems >= set(ALLOWED)
+    for stem, entries in ALLOWED.items():
         for text, reason in entries.items():
             assert len(reason.split()) >= 4, f"{stem}: {text} needs a reason"
-    for stem, entries in ALLOWED["not_yet_mended"].items():
-        assert len(entries) <= OLD.get(stem, 0), f"{stem}: mend it, or explain it"
-        assert not set(entries) & set(ALLOWED["explained"].get(stem, {}))
 
 
 # The matcher on small examples.

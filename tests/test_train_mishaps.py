@@ -297,6 +297,8 @@ def test_accuracy_refuses_what_has_no_classes_and_counts_nan_as_wrong():
         train.accuracy(torch.zeros(3, 4), torch.zeros(3, 4))
     with pytest.raises(ValueError, match="complex"):
         train.accuracy(torch.zeros(3, 4, dtype=torch.complex64), torch.zeros(3))
+    with pytest.raises(ValueError, match=r"class -100.*ignore_index"):
+        train.accuracy(torch.zeros(3, 4), torch.tensor([0, 1, -100]))
 
 
 # -- views -----------------------------------------------------------------------------------------
@@ -381,6 +383,11 @@ def test_a_sum_is_refused_as_a_loss():
     model = nn.Linear(4, 2)
     with pytest.raises(ValueError, match="reduction='sum'"):
         train.evaluate(model, [separable()], nn.CrossEntropyLoss(reduction="sum"))
+    loss_fn = nn.CrossEntropyLoss()
+    train.evaluate(model, [separable()], loss_fn)
+    loss_fn.reduction = "sum"
+    with pytest.raises(ValueError, match="reduction='sum'"):
+        train.evaluate(model, [separable()], loss_fn)
 
 
 def test_running_mean_leaves_out_what_has_no_weight():
@@ -577,6 +584,22 @@ def test_lr_range_test_leaves_no_trace():
     assert torch.equal(model[0].weight, weight)
     assert torch.equal(model[0].weight.grad, torch.ones(4, 4))
     assert model[2].weight.grad is None
+
+
+def test_weights_pass_between_a_model_and_its_compiled_form(tmp_path):
+    x, y = separable()
+    compiled = torch.compile(nn.Linear(4, 2), backend="eager")
+    stop = train.EarlyStopping("val_loss", patience=1, restore_best=True)
+    train.fit(
+        compiled, [(x, y)], [(x, y)], nn.CrossEntropyLoss(), sgd(compiled),
+        epochs=2, callbacks=[stop], checkpoint=tmp_path / "run.pt", verbose=0,
+    )  # fmt: skip
+    train.save_checkpoint(tmp_path / "model.pt", compiled)
+    assert list(stop.best_weights) == ["weight", "bias"]
+    for name in ("run.pt", "model.pt"):
+        for model in (nn.Linear(4, 2), torch.compile(nn.Linear(4, 2), backend="eager")):
+            train.load_checkpoint(tmp_path / name, model)
+            assert torch.equal(model.weight, compiled.weight)
 
 
 # -- steps of the caller's -------------------------------------------------------------------------
@@ -1266,6 +1289,11 @@ def test_losses_of_every_shape_are_weighted_by_what_they_averaged_over():
     hard = [(torch.randn(5, 3, n), torch.randint(3, (5, n))) for n in length]
     total = sum(F.cross_entropy(x, y, reduction="sum") for x, y in hard)
     assert train.evaluate(nn.Identity(), hard, Mine())["loss"] == pytest.approx(total.item() / 25)
+    # batchmean divides by the rows, however wide they are.
+    loss_fn = nn.KLDivLoss(reduction="batchmean")
+    sets = [(torch.rand(2, n).log(), torch.rand(2, n)) for n in (5, 1)]
+    found = train.evaluate(nn.Identity(), sets, loss_fn)["loss"]
+    assert found == pytest.approx(sum(loss_fn(*s).item() for s in sets) / 2)
 
 
 def test_a_loader_that_fills_the_same_target_again_is_measured_rightly():

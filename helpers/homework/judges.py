@@ -207,6 +207,9 @@ def _filled(moved: Tensor, angle: Tensor, shift: Tensor, fill: float) -> bool:
 
 def _moves(moved: Tensor, degrees: float, translate: float, fill: float) -> Faults:
     """Find each image's own angle and shift in its three spots, and judge them."""
+    if (moved[:, 4] - fill).abs().max() > 1e-4:
+        yield "what comes in from outside is not `fill`: an empty picture does not stay empty"
+        return
     centres = _centres(moved[:, :3], fill)
     shift = centres[:, 0]
     right, below = centres[:, 1] - shift, centres[:, 2] - shift
@@ -230,8 +233,6 @@ def _moves(moved: Tensor, degrees: float, translate: float, fill: float) -> Faul
         yield "angle and shifts are not drawn independently of each other"
     if not _filled(moved[:, 3], angle, shift, fill):
         yield "what comes in from outside is not `fill`, or ink is lost"
-    if (moved[:, 4] - fill).abs().max() > 1e-4:
-        yield "an empty picture does not stay empty"
     if moved[:, :3].min() < fill - 0.01 or moved[:, :3].max() > fill + 1.01:
         yield "values outside of the range of the image"
 

@@ -21,7 +21,7 @@ from helpers.homework.parts import PARTS
 Notebook = dict[str, Any]
 REPORT = "report"
 HIDDEN = re.compile(
-    r"\n*<details>\s*<summary>\s*(?:Solution|Answer)\s*</summary>.*?</details>", flags=re.S
+    r"\n*<details>\s*<summary>\s*(?:Solution|Answer)\b[^<]*</summary>.*?</details>", flags=re.S
 )
 
 
@@ -137,8 +137,9 @@ def is_empty(text: str) -> bool:
 def handout(notebook: Notebook) -> Notebook:
     """Return a copy for the students: without solutions, answers to questions, and outputs.
 
-    Folds of Markdown cells titled "Solution" or "Answer" go, and cells whose tags hold
-    ``solution``. Code cells keep their source, whatever stands in it.
+    Folds of Markdown cells whose titles begin with "Solution" or "Answer" go, cells that held
+    nothing else, and cells whose tags hold ``solution``. Code cells keep their source, whatever
+    stands in it.
 
     Raises:
         NotebookError: if a part has no cell, or a cell of code is broken.
@@ -157,6 +158,11 @@ def handout(notebook: Notebook) -> Notebook:
             cell["source"] = HIDDEN.sub("", source(cell))
         elif cell["cell_type"] == "code":
             cell["source"], cell["outputs"], cell["execution_count"] = source(cell), [], None
+    handed["cells"] = [
+        c
+        for c in handed["cells"]
+        if c["cell_type"] != "markdown" or c["source"].strip() or _place(c) is not None
+    ]
     found = answers(handed)
     if missing := [name for name in (*PARTS, REPORT) if name not in found]:
         raise NotebookError(

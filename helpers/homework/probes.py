@@ -86,11 +86,7 @@ class Watch(TorchDispatchMode):
 
 @contextmanager
 def reporting_relatives(load: bool = False) -> Iterator[None]:
-    """Let tanh and its relatives in NumPy and SciPy report to the open Watch when called.
-
-    Args:
-        load: import the libraries first, so that ``from numpy import tanh`` is seen as well.
-    """
+    """Let NumPy's and SciPy's relatives report; ``load`` before ``from numpy import tanh``."""
     with ExitStack() as stack:
         for name in ELSEWHERE:
             if load:
@@ -137,6 +133,12 @@ def _module(thing: Any) -> nn.Module:
     return thing
 
 
+def _class(thing: Any) -> Any:
+    if isinstance(thing, nn.Module) or not callable(thing):
+        raise Refused(f"it must be the class itself, not a {type(thing).__name__} made of it")
+    return thing
+
+
 # -- parts 1 and 2: tanh -------------------------------------------------------------------------
 
 
@@ -161,6 +163,7 @@ def tanh_case(seed: int) -> tuple[Tensor, Tensor, Tensor]:
 def probe_tanh_block(block_class: Any, seed: int) -> Notes:
     """Run forward and backward of a block, and of two blocks in turn."""
     notes: Notes = {}
+    _class(block_class)
     z, grad_y, _ = tanh_case(seed)
     points = {bits: tanh_points(seed, dtype) for bits, dtype in BITS.items()}
     with watching() as watch, torch.no_grad():
@@ -194,7 +197,7 @@ def _graph(output: Tensor) -> tuple[bool, list[str]]:
 
 def probe_tanh(layer_class: Any, seed: int) -> Notes:
     """Run a layer, and differentiate it twice."""
-    layer = _module(layer_class())
+    layer = _module(_class(layer_class)())
     notes: Notes = {}
     z, grad_y, direction = tanh_case(seed)
     points = {bits: tanh_points(seed, dtype) for bits, dtype in BITS.items()}
@@ -299,16 +302,13 @@ def probe_noise(noise_class: Any, seed: int) -> Notes:
     notes: Notes = {}
     with watching() as watch:
         for k, sigma in enumerate(SIGMAS):
-            seen = _transform(noise_class(sigma), noise_images(), seed + k, 8)
+            seen = _transform(_class(noise_class)(sigma), noise_images(), seed + k, 8)
             notes |= {f"{name}{k}": value for name, value in seen.items()}
     return notes | watch.notes()
 
 
 def move_images(n: int, fill: float) -> Tensor:
-    """Return ``(n, 5, 28, 28)``, five pictures that are moved together.
-
-    Three soft spots (in the middle, to the right, below), one of ink up to the border, one empty.
-    """
+    """Return ``(n, 5, 28, 28)``: spots in the middle, to the right and below; all ink; empty."""
     axis = torch.arange(28.0) - 13.5
     pictures = []
     for x, y in ((0.0, 0.0), (SPOT, 0.0), (0.0, SPOT)):
@@ -324,7 +324,7 @@ def probe_move(move_class: Any, seed: int) -> Notes:
     with watching() as watch:
         for k, (degrees, translate, fill, n) in enumerate(MOVES):
             images = move_images(n, fill)
-            seen = _transform(move_class(degrees, translate, fill), images, seed + k, 20)
+            seen = _transform(_class(move_class)(degrees, translate, fill), images, seed + k, 20)
             notes |= {f"{name}{k}": value for name, value in seen.items()}
         still = move_images(4, 0.0)
         notes["still"] = _tensor(move_class(0, 0, 0.0)(still), "forward")

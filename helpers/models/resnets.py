@@ -8,7 +8,47 @@ from torch.nn import functional as F
 
 from helpers.models._shapes import check_images
 
-__all__ = ["NetResDeep", "ResBlock"]
+__all__ = ["NetRes", "NetResDeep", "ResBlock"]
+
+
+class NetRes(nn.Module):
+    """A convolutional network with one skip connection (T3.l8), 16,130 parameters.
+
+    Three 3×3 convolutions; the output of the second is added to that of the third. Stevens,
+    Antiga, Viehmann: Deep learning with PyTorch, section 8.5.3, there called ResNet.
+
+    Shapes: ``(N, 3, 32, 32)`` to logits ``(N, num_classes)``.
+
+    Args:
+        channels: of the first convolution, an even number; the other two have half of it.
+        num_classes: the number of logits.
+
+    Raises:
+        ValueError: for an odd or too small number of channels, or images of another shape.
+
+    Example:
+        >>> NetRes()(torch.zeros(2, 3, 32, 32)).shape
+        torch.Size([2, 2])
+    """
+
+    def __init__(self, channels: int = 32, num_classes: int = 2) -> None:
+        super().__init__()
+        if channels < 2 or channels % 2:
+            raise ValueError(f"channels must be an even number of at least 2, got {channels}")
+        half = channels // 2
+        self.conv1 = nn.Conv2d(3, channels, kernel_size=3, padding=1)
+        self.conv2 = nn.Conv2d(channels, half, kernel_size=3, padding=1)
+        self.conv3 = nn.Conv2d(half, half, kernel_size=3, padding=1)
+        self.fc1 = nn.Linear(half * 4 * 4, 32)
+        self.fc2 = nn.Linear(32, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map images to logits."""
+        check_images(x, 3, 32)
+        x = F.max_pool2d(F.relu(self.conv1(x)), 2)
+        x = F.max_pool2d(F.relu(self.conv2(x)), 2)
+        x = F.max_pool2d(F.relu(self.conv3(x)) + x, 2)
+        return self.fc2(F.relu(self.fc1(x.flatten(1))))
 
 
 class ResBlock(nn.Module):

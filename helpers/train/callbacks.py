@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from helpers.train.checkpoint import bare
 from helpers.train.history import History
 
 EVENTS = ("epoch_start", "batch_end", "epoch_end")
@@ -124,7 +125,7 @@ class EarlyStopping:
         if first or (self.best is not None and sign * (self.best - value) > self.min_delta):
             self.best, self.best_epoch = value, state.epoch
             if self.restore_best:
-                self.best_weights = _copy(state.model.state_dict())
+                self.best_weights = _copy(bare(state.model).state_dict())
         elif self.is_over(state.epoch):
             state.stop = True
 
@@ -135,7 +136,7 @@ class EarlyStopping:
     def finish(self, model: nn.Module) -> None:
         """Give the model its best weights back, if wanted."""
         if self.restore_best and self.best_weights is not None:
-            model.load_state_dict(self.best_weights)
+            bare(model).load_state_dict(self.best_weights)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint must keep."""

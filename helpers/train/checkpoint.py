@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DataParallel, DistributedDataParallel
 from torch.optim import Optimizer
 
 # What torch.load reads with weights_only=True, so what may be written.
@@ -210,6 +211,26 @@ def safe_load(path: Path | str, device: torch.device | str = "cpu") -> dict[str,
     return content
 
 
+def bare(model: nn.Module) -> nn.Module:
+    """Return the model inside what ``torch.compile`` or data parallelism wrapped around it.
+
+    The wrappers put a prefix before the names of all parameters, so that a file written with one
+    would fit no model without it.
+
+    Example:
+        >>> net = nn.Linear(2, 1)
+        >>> bare(torch.compile(net)) is net
+        True
+    """
+    while True:
+        if isinstance(model, (DataParallel, DistributedDataParallel)):
+            model = model.module
+        elif "_orig_mod" in model._modules:  # torch.compile
+            model = model.get_submodule("_orig_mod")
+        else:
+            return model
+
+
 def save_checkpoint(
     path: Path | str, model: nn.Module, optimizer: Optimizer | None = None, **meta: Any
 ) -> None:
@@ -217,7 +238,8 @@ def save_checkpoint(
 
     Args:
         path: the file; its folder is made.
-        model: its ``state_dict`` is saved, not the object.
+        model: its ``state_dict`` is saved, not the object; of a compiled model that of the model
+            inside, which fits both.
         optimizer: likewise.
         meta: numbers, texts, lists, dicts and tensors to keep beside them, e.g. ``epoch=3``.
 
@@ -232,7 +254,7 @@ def save_checkpoint(
         {'epoch': 3}
     """
     content: dict[str, Any] = {
-        "model": model.state_dict(),
+        "model": bare(model).state_dict(),
         "versions": {"torch": str(torch.__version__)},
         "meta": meta,
     }
@@ -269,7 +291,7 @@ def load_checkpoint(
     kind = content.get("optimizer class", type(optimizer).__name__)
     if optimizer is not None and kind != type(optimizer).__name__:
         raise CheckpointError(f"{name} holds the state of {kind}, not {type(optimizer).__name__}")
-    parts = {"model": model} | ({"optimizer": optimizer} if optimizer is not None else {})
+    parts = {"model": bare(model)} | ({"optimizer": optimizer} if optimizer is not None else {})
     with all_or_nothing(parts):
         for key, part in parts.items():
             apply_state(part, content[key], f"{name} does not fit the {PARTS[key]}", "")

@@ -17,7 +17,9 @@ def accuracy(logits: Tensor, target: Tensor) -> Tensor:
             ``(N, 1)``.
 
     Raises:
-        ValueError: if the shapes do not belong together, or the target holds no classes.
+        ValueError: if the shapes do not belong together, or the target holds no classes; also for
+            a negative class, such as the label -100 that a loss ignores: the mean would be over
+            other rows than those that count.
 
     Example:
         >>> import torch
@@ -42,6 +44,11 @@ def accuracy(logits: Tensor, target: Tensor) -> Tensor:
         raise ValueError(
             f"expected logits (N, C, ...) and target (N, ...), got {tuple(logits.shape)} "
             f"and {tuple(target.shape)}"
+        )
+    if (target < 0).any():
+        raise ValueError(
+            f"the target holds class {int(target.min())}, which is none: leave those rows out, or "
+            "use torchmetrics.classification.MulticlassAccuracy with its ignore_index"
         )
     best, choice = logits.max(dim=1)  # of a row with NaN the highest is NaN
     return ((choice == target) & ~best.isnan()).float().mean()

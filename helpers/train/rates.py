@@ -34,7 +34,7 @@ def lr_range_test(
 
     Smith: Cyclical learning rates for training neural networks, WACV 2017, arXiv:1506.01186.
     The test ends early when the loss is four times its lowest value, or not finite. Afterwards
-    all is as it was: model, gradients, modes, optimiser, random numbers.
+    all is as it was: model and its device, gradients, modes, optimiser, random numbers.
 
     Args:
         model: in training mode during the test, but for parts that are in evaluation mode.
@@ -69,13 +69,14 @@ def lr_range_test(
     check_optimizer(model, optimizer)
     if any(is_lazy(p) for p in model.parameters()):
         raise ValueError("a layer has not seen an input yet: call the model once before the test")
-    device = device_of(model) if device is None else torch.device(device)
+    home = device_of(model)
+    device = home if device is None else torch.device(device)
     first = float(optimizer.param_groups[0]["lr"])
     ratios = [float(g["lr"]) / first if first else 1.0 for g in optimizer.param_groups]
-    model.to(device)
     model_before = copy.deepcopy(model.state_dict())
     optimizer_before = copy.deepcopy(optimizer.state_dict())
     gradients = {p: None if p.grad is None else p.grad.clone() for p in model.parameters()}
+    model.to(device)
     generators = loader_generators(loader)
     random_before = rng_state(generators, device)
     rows: list[dict[str, float]] = []
@@ -98,6 +99,7 @@ def lr_range_test(
                 if not rows[-1]["loss"] <= 4 * max(lowest, 1e-12):
                     break
     finally:
+        model.to(home)
         model.load_state_dict(model_before)
         optimizer.load_state_dict(optimizer_before)
         set_rng_state(random_before, generators, device)

@@ -22,6 +22,7 @@ from helpers.train.checkpoint import (
     all_or_nothing,
     apply_state,
     atomic_save,
+    bare,
     check_writable,
     safe_load,
 )
@@ -62,8 +63,9 @@ class Saved:
         self.loop = loop
         self.describe = describe
         self.settings = describe()  # as they were when the run started
+        self.model = bare(loop.state.model)  # all names in the file are of this one
         self.parts: dict[str, Any] = {
-            "model": loop.state.model,
+            "model": self.model,
             "optimizer": loop.state.optimizer,
         }
         if loop.scheduler is not None:
@@ -100,7 +102,6 @@ class Saved:
         )
         problem = ""
         if processes.rank == 0:
-            model = state.model
             content = {
                 **{name: part.state_dict() for name, part in self.parts.items()},
                 "settings": self.settings,
@@ -116,8 +117,8 @@ class Saved:
                 "stop": state.stop,
                 "epoch_rng": loop.epoch_rng,
                 "epoch_lr": loop.epoch_lr,
-                "evaluating": [n for n, m in model.named_modules() if not m.training],
-                "frozen": [n for n, p in model.named_parameters() if not p.requires_grad],
+                "evaluating": [n for n, m in self.model.named_modules() if not m.training],
+                "frozen": [n for n, p in self.model.named_parameters() if not p.requires_grad],
             }
             try:
                 atomic_save(content, self.path)
@@ -186,7 +187,7 @@ class Saved:
         Raises:
             CheckpointError: with the first name or shape that differs.
         """
-        there, here = content["model"], self.loop.state.model.state_dict()
+        there, here = content["model"], self.model.state_dict()
         other = [f"{name} is missing there" for name in here if name not in there]
         other += [f"{name} is missing here" for name in there if name not in here]
         for name in here.keys() & there.keys():
@@ -255,9 +256,9 @@ class Saved:
             state.stop = not stoppers or any(c.is_over(len(state.history)) for c in stoppers)
         loop.updates, loop.done = content["updates"], content["done"]
         loop.epoch_rng, loop.epoch_lr = content["epoch_rng"], content["epoch_lr"]
-        for name, parameter in state.model.named_parameters():
+        for name, parameter in self.model.named_parameters():
             parameter.requires_grad_(name not in content["frozen"])
-        for name, module in state.model.named_modules():
+        for name, module in self.model.named_modules():
             module.training = name not in content["evaluating"]
         own = content["each process"][processes.rank]
         loop.mean.set(*own["loss"])

@@ -93,6 +93,13 @@ def averaged_over(loss_fn: Any, target: Any, rows: int) -> Any:
         kind, options, buffers = _rule(loss_fn)
     except TypeError:  # a callable object that can't be a key
         return rows
+    reduction = options.get("reduction")  # a loss may have got another one since the last step
+    if reduction == "sum":
+        raise ValueError(
+            "the loss has reduction='sum', which grows with the batch; use reduction='mean'"
+        )
+    if reduction == "batchmean":
+        return rows
     if kind is _BY_ROW or not isinstance(target, Tensor):
         return rows
     if kind is _BY_ELEMENT:
@@ -122,11 +129,7 @@ def _rule(loss_fn: Any) -> tuple[str, Mapping[str, Any], Mapping[str, Any]]:
     else:
         kind = _FUNCTIONS.get(loss_fn, _BY_ROW)
         options = buffers = {}
-    if options.get("reduction") == "sum":
-        raise ValueError(
-            "the loss has reduction='sum', which grows with the batch; use reduction='mean'"
-        )
-    return _BY_ROW if options.get("reduction") == "batchmean" else kind, options, buffers
+    return kind, options, buffers
 
 
 def _kind_of_subclass(kind: type) -> str:

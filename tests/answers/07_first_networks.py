@@ -15,11 +15,20 @@ majority = ([1.0, 1.0, 1.0], 0.5)
 # %% exercise 1, wrong: the bias instead of the threshold (must say: your neuron says 1, not 0)
 majority = ([1.0, 1.0, 1.0], -1.5)
 
-# %% exercise 1, wrong: two inputs only (must say: three weights are needed, got 2)
+# %% exercise 1, wrong: two inputs only (must say: three weights are needed)
 majority = ([1.0, 1.0], 1.5)
 
 # %% exercise 1, wrong: weights and threshold in one list (must say: is a pair)
 majority = [1.0, 1.0, 1.0, 1.5]
+
+# %% exercise 1, wrong: the threshold alone (must say: is a pair)
+majority = 1.5
+
+# %% exercise 1, wrong: a column of weights (must say: in one list)
+majority = torch.ones(3, 1), 1.5
+
+# %% exercise 1, right: a tensor for the threshold, in a list
+majority = [torch.full((3,), 0.4), torch.tensor(0.5)]
 
 
 # %% exercise 2, right: one pair after the other, weights of the start
@@ -60,6 +69,18 @@ def delta_batch(W, b, X, D, lr):
 def delta_batch(W, b, X, D, lr):
     error = (X @ W.T + b - D) / D.numel()
     return W - lr * error.T @ X, b - lr * error.sum(dim=0)
+
+
+# %% exercise 2, wrong: without the rate (must say: lr is missing)
+def delta_batch(W, b, X, D, lr):
+    error = X @ W.T + b - D
+    return W - error.T @ X / len(X), b - error.mean(dim=0)
+
+
+# %% exercise 2, wrong: the bias sees the new weights (must say: the change of b is not)
+def delta_batch(W, b, X, D, lr):
+    W = W - lr * (X @ W.T + b - D).T @ X / len(X)
+    return W, b - lr * (X @ W.T + b - D).mean(dim=0)
 
 
 # %% exercise 2, wrong: one mean for all biases (must say: the change of b is not)
@@ -137,6 +158,17 @@ class Branches(nn.Module):
         return sum(torch.tanh(layer(x)) for layer in self.layers)
 
 
+# %% exercise 3, wrong: three branches, whatever n is (must say: 2 layers have)
+class Branches(nn.Module):
+    def __init__(self, n_in, n_out, n):
+        super().__init__()
+        self.one, self.two = nn.Linear(n_in, n_out), nn.Linear(n_in, n_out)
+        self.three = nn.Linear(n_in, n_out)
+
+    def forward(self, x):
+        return sum(torch.tanh(layer(x)) for layer in (self.one, self.two, self.three))
+
+
 # %% exercise 3, wrong: tanh of the sum (must say: is not the sum of tanh)
 class Branches(nn.Module):
     def __init__(self, n_in, n_out, n):
@@ -167,7 +199,7 @@ class Branches(nn.Module):
         return sum(torch.tanh(layer(x)).detach() for layer in self.layers)
 
 
-# %% exercise 3, wrong: the mean (must say: not the sum of tanh of all three)
+# %% exercise 3, wrong: the mean (must say: not the sum of tanh of all)
 class Branches(nn.Module):
     def __init__(self, n_in, n_out, n):
         super().__init__()
@@ -284,6 +316,21 @@ class Scaler(nn.Module):
         return (x - self.mean) / self.std
 
 
+# %% exercise 4, wrong: the second fit adds to the first (must say: the second one)
+class Scaler(nn.Module):
+    def __init__(self, n):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(n))
+        self.register_buffer("std", torch.ones(n))
+
+    def fit(self, x):
+        self.mean += x.mean(dim=0)
+        self.std *= x.std(dim=0)
+
+    def forward(self, x):
+        return (x - self.mean) / self.std
+
+
 # %% exercise 4, wrong: scales with what comes in (must say: through unchanged)
 class Scaler(nn.Module):
     def __init__(self, n):
@@ -296,7 +343,7 @@ class Scaler(nn.Module):
         return (x - x.mean(dim=0)) / x.std(dim=0)
 
 
-# %% exercise 4, wrong: without the deviation (must say: is not (new - mean) / deviation)
+# %% exercise 4, wrong: without the deviation (must say: is not (new - mean) / deviation of x)
 class Scaler(nn.Module):
     def __init__(self, n):
         super().__init__()
