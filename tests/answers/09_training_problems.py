@@ -214,9 +214,17 @@ def my_dropout(x, p, training):
     return x * (torch.rand(x.shape[-1]) >= p) / (1 - p) if training else x
 
 
-# %% exercise 3, wrong: whole examples (must say: wrong)
+# %% exercise 3, wrong: whole examples (must say: whole rows or columns)
 def my_dropout(x, p, training):
-    return x * (torch.rand(len(x), 1) >= 0.9) / (1 - p) if training else x
+    return x * (torch.rand(len(x), 1) >= p) / (1 - p) if training else x
+
+
+# %% exercise 3, wrong: two axes only (must say: any shape must do)
+def my_dropout(x, p, training):
+    if not training:
+        return x
+    rows, columns = x.shape
+    return x * (torch.rand(rows, columns) >= p) / (1 - p)
 
 
 # %% exercise 3, wrong: in place (must say: changes x in place)
