@@ -70,7 +70,7 @@ def swish_grad(z, alpha):
 # %% exercise 1, wrong: no return (must say: a tensor is expected)
 def swish_grad(z, alpha):
     s = torch.sigmoid(alpha * z)
-    result = s + alpha * z * s * (1 - s)
+    s.mul_(1 + alpha * z * (1 - s))
 
 
 # %% exercise 2, right: bisection
