@@ -59,6 +59,11 @@ def largest_lr(H, beta):
     return 2 * (1 + beta) / torch.linalg.eigvalsh(H)
 
 
+# %% exercise 1, wrong: far too small (must say: stands still)
+def largest_lr(H, beta):
+    return 1e-5
+
+
 # %% exercise 1, wrong: no return (must say: is the return missing)
 def largest_lr(H, beta):
     _rate = 2 * (1 + beta) / torch.linalg.eigvalsh(H).max().item()
@@ -135,6 +140,49 @@ class Adadelta(Descent):
         return d
 
 
+# %% exercise 2, wrong: the memory in the optimiser, for all parameters (must say: second is not)
+class Adadelta(Descent):
+    v = a = 0.0
+
+    def direction(self, g, s):
+        if not isinstance(self.v, torch.Tensor) or self.v.shape != g.shape:
+            self.v, self.a = torch.zeros_like(g), torch.zeros_like(g)
+        self.v = 0.9 * self.v + 0.1 * g**2
+        d = (self.a + 1e-6).sqrt() / (self.v + 1e-6).sqrt() * g
+        self.a = 0.9 * self.a + 0.1 * d**2
+        return d
+
+
+# %% exercise 2, wrong: the memory in the class, shapes mixed (must say: the second)
+class Adadelta(Descent):
+    v = a = 0.0
+
+    def direction(self, g, s):
+        self.v = 0.9 * self.v + 0.1 * g**2
+        d = (torch.as_tensor(self.a) + 1e-6).sqrt() / (self.v + 1e-6).sqrt() * g
+        self.a = 0.9 * self.a + 0.1 * d**2
+        return d
+
+
+# %% exercise 2, wrong: no return (must say: is the return missing)
+class Adadelta(Descent):
+    def direction(self, g, s):
+        s["v"] = 0.9 * s.get("v", 0) + 0.1 * g**2
+        a = s.get("a", torch.zeros_like(g))
+        d = (a + 1e-6).sqrt() / (s["v"] + 1e-6).sqrt() * g
+        s["a"] = 0.9 * a + 0.1 * d**2
+
+
+# %% exercise 2, wrong: uphill (must say: × -1 to -1)
+class Adadelta(Descent):
+    def direction(self, g, s):
+        s["v"] = 0.9 * s.get("v", 0) + 0.1 * g**2
+        a = s.get("a", torch.zeros_like(g))
+        d = -(a + 1e-6).sqrt() / (s["v"] + 1e-6).sqrt() * g
+        s["a"] = 0.9 * a + 0.1 * d**2
+        return d
+
+
 # %% exercise 2, wrong: PyTorch's own (must say: derived from Descent)
 Adadelta = torch.optim.Adadelta
 
@@ -181,6 +229,11 @@ def averaged(path):
 # %% exercise 3, wrong: without the point in the middle (must say: points the last)
 def averaged(path):
     return path[(len(path) + 1) // 2 :].mean(dim=0)
+
+
+# %% exercise 3, wrong: no return (must say: is the return missing)
+def averaged(path):
+    _mean = path[len(path) // 2 :].mean(dim=0)
 
 
 # %% exercise 3, wrong: all coordinates in one mean (must say: the shape is)
@@ -265,6 +318,12 @@ def decay_groups(model, weight_decay):
         {"params": [p for p in model.parameters() if p.ndim >= 2], "weight_decay": weight_decay},
         {"params": [p for p in model.parameters() if p.ndim <= 2], "weight_decay": 0.0},
     ]
+
+
+# %% exercise 4, wrong: lists of parameters (must say: a group is a dictionary)
+def decay_groups(model, weight_decay):
+    parameters = list(model.parameters())
+    return [p for p in parameters if p.ndim >= 2], [p for p in parameters if p.ndim < 2]
 
 
 # %% exercise 4, wrong: no return (must say: is the return missing)
