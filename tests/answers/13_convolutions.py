@@ -35,6 +35,18 @@ def conv2d_unfold(x, weight, bias):
     return torch.stack(rows).unflatten(2, size) + bias[:, None, None]
 
 
+# %% exercise 1, wrong: a loop over the places of the kernel (must say: a loop)
+def conv2d_unfold(x, weight, bias):
+    h, w = weight.shape[2:]
+    rows, columns = x.shape[2] - h + 1, x.shape[3] - w + 1
+    y = 0
+    for m in range(h):
+        for n in range(w):
+            part = x[:, :, m : m + rows, n : n + columns]
+            y = y + torch.einsum("ncij,oc->noij", part, weight[:, :, m, n])
+    return y + bias[:, None, None]
+
+
 # %% exercise 2, right: from the last layer to the first
 def receptive_field(layers):
     field = 1
@@ -126,7 +138,29 @@ class StridedNet(nn.Module):
         self.head = nn.Linear(784, 10)
 
     def forward(self, x):
-        return self.head(x.flatten(1)) + 0 * self.conv(x).sum()
+        return self.head(x.flatten(1)) + 0 * self.conv(x).norm()
+
+
+# %% exercise 3, wrong: slices (must say: slicing pools)
+class StridedNet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 16, 3, stride=2, padding=1)
+        self.head = nn.Linear(16 * 7 * 7, 10)
+
+    def forward(self, x):
+        return self.head(F.relu(self.conv(x))[:, :, ::2, ::2].flatten(1))
+
+
+# %% exercise 3, wrong: a sum over places (must say: sum pools)
+class StridedNet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 16, 3, stride=2, padding=1)
+        self.head = nn.Linear(16, 10)
+
+    def forward(self, x):
+        return self.head(F.relu(self.conv(x)).sum(dim=(2, 3)))
 
 
 # %% exercise 4, right: one window of the gradient after the other
@@ -165,3 +199,11 @@ def input_gradient(grad, weight):
 # %% exercise 4, wrong: the transposed convolution itself (must say: does the work)
 def input_gradient(grad, weight):
     return F.conv_transpose2d(grad, weight)
+
+
+# %% exercise 4, wrong: autograd (must say: torch.autograd does the work)
+def input_gradient(grad, weight):
+    h, w = weight.shape[2:]
+    n, _, rows, columns = grad.shape
+    x = torch.zeros(n, weight.shape[1], rows + h - 1, columns + w - 1, requires_grad=True)
+    return torch.autograd.grad(F.conv2d(x, weight), x, grad)[0]
