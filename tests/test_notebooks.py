@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,6 +12,10 @@ import pytest
 from tools.address import install_cell
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+
+from course import plan  # noqa: E402 - it lies in the folder that the line above adds
+
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LIMIT_KB = 400
 LIMIT_LINES = 40
@@ -151,6 +156,28 @@ def test_links_between_chapters_lead_somewhere(path):
             for target in re.findall(r"\]\(([^)#\s]+)", source(cell)):
                 if not target.startswith(("http:", "https:")):
                     assert (path.parent / target).exists(), target
+
+
+def missing_headings(path):
+    """The links of a notebook to headings that are not there, or too deep for an anchor."""
+    text = "\n".join(source(c) for c in cells(path) if c["cell_type"] == "markdown")
+    return [
+        f"{target}#{anchor}"
+        for target, anchor in re.findall(r"\]\(([^)#\s:]*)#([^)\s]+)\)", text)
+        if not target or target.endswith(".ipynb")
+        if anchor not in plan.read_notebook(path.parent / target if target else path).anchors
+    ]
+
+
+def test_links_to_headings_lead_somewhere(path):
+    assert not missing_headings(path)
+
+
+def test_a_link_to_no_heading_is_found(tmp_path):
+    text = "# A\n\n#### Deep\n\n## B c\n\n[1](#b-c) [2](#deep) [3](x.ipynb#b-c) [4](x.ipynb#d)"
+    cell = {"cell_type": "markdown", "source": [text], "metadata": {}}
+    (tmp_path / "x.ipynb").write_text(json.dumps({"cells": [cell]}))
+    assert missing_headings(tmp_path / "x.ipynb") == ["#deep", "x.ipynb#d"]
 
 
 def test_details_blocks_are_closed(path):

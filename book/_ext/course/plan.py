@@ -72,6 +72,7 @@ class Notebook:
     name: str
     text: str = ""
     headings: list[Heading | None] = field(default_factory=list)  # one a cell: the nearest one
+    anchors: set[str] = field(default_factory=set)  # what a link may lead to
 
 
 def read_notebook(path: Path) -> Notebook:
@@ -98,6 +99,7 @@ def read_notebook(path: Path) -> Notebook:
                     nearest = Heading(text, slug if len(known) == len(pieces) else "")
         notebook.headings.append(nearest)
     notebook.text = "\n".join(texts)
+    notebook.anchors = slugs
     return notebook
 
 
