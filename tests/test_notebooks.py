@@ -4,6 +4,7 @@ import ast
 import json
 import re
 import sys
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -158,6 +159,11 @@ def test_links_between_chapters_lead_somewhere(path):
                     assert (path.parent / target).exists(), target
 
 
+@cache  # many links lead to one notebook
+def anchors(path):
+    return plan.read_notebook(path).anchors
+
+
 def missing_headings(path):
     """The links of a notebook to headings that are not there, or too deep for an anchor."""
     text = "\n".join(source(c) for c in cells(path) if c["cell_type"] == "markdown")
@@ -165,7 +171,7 @@ def missing_headings(path):
         f"{target}#{anchor}"
         for target, anchor in re.findall(r"\]\(([^)#\s:]*)#([^)\s]+)\)", text)
         if not target or target.endswith(".ipynb")
-        if anchor not in plan.read_notebook(path.parent / target if target else path).anchors
+        if anchor not in anchors(path.parent / target if target else path)
     ]
 
 
