@@ -362,3 +362,19 @@ def clip(parameters, c):
     for g in grads:
         g *= factor
     return length
+
+
+# %% exercise 4, wrong: the root of a list (must say: clip stops with TypeError)
+def clip(parameters, c):
+    squares = [p.grad.norm() ** 2 for p in parameters if p.grad is not None]
+    return math.sqrt(squares)
+
+
+# %% exercise 4, wrong: to the length 1 (must say: is wrong)
+def clip(parameters, c):
+    grads = [p.grad for p in parameters if p.grad is not None]
+    length = torch.cat([g.flatten() for g in grads]).norm()
+    if length > c:
+        for g in grads:
+            g /= length
+    return length
