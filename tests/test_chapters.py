@@ -13,13 +13,14 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture
 def copy(tmp_path):
-    """Return a folder with the plan, both files, and empty notebooks."""
+    """Return a folder with the plan, both files, and empty notebooks: some of the chapters."""
     (tmp_path / "book").mkdir()
     (tmp_path / "notebooks").mkdir()
     for name in ("_toc.yml", "README.md", "book/chapters.yml"):
         shutil.copy(ROOT / name, tmp_path / name)
-    for path in (ROOT / "notebooks").glob("*.ipynb"):
-        (tmp_path / "notebooks" / path.name).touch()
+    for name in ("01_getting_started", "11_homework", "13_convolutions", "31_gpu_timing"):
+        (tmp_path / "notebooks" / f"{name}.ipynb").touch()
+    assert chapters.main([], tmp_path) == 0
     return tmp_path
 
 
