@@ -188,6 +188,30 @@ class OneForAll(homework.TanhBlock):
         return grad_y * (1 - self.kept**2)
 
 
+class KeepsTheFirst(homework.TanhBlock):
+    """Go back through the first forward, whatever came later."""
+
+    def forward(self, z):
+        y = homework.stable_tanh(z)
+        self.y = getattr(self, "y", y)
+        return y
+
+
+class AddsUp(homework.TanhBlock):
+    """Add the gradients of all calls up, as autograd does in ``.grad``."""
+
+    total = 0.0
+
+    def backward(self, grad_y):
+        self.total = self.total + super().backward(grad_y)
+        return self.total
+
+
+class Squeezes(homework.TanhBlock):
+    def forward(self, z):
+        return super().forward(z).squeeze()
+
+
 class ByAutograd:
     def forward(self, z):
         with torch.enable_grad():
@@ -207,6 +231,18 @@ class Identity(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad_y):
         return grad_y
+
+
+class ForgetsToReturn(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, z):
+        y = homework.stable_tanh(z)
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx, grad_y):
+        grad_y * (1 - ctx.saved_tensors[0] ** 2)
 
 
 class TanhInsideBackward(torch.autograd.Function):
@@ -262,6 +298,9 @@ WRONG_BLOCKS = {
     "overwrites z": DoublesZ,
     "one for all blocks": OneForAll,
     "by autograd": ByAutograd,
+    "keeps the first": KeepsTheFirst,
+    "adds up": AddsUp,
+    "squeezes": Squeezes,
 }
 WRONG_LAYERS = {
     **{f.__name__: layer(f) for f in (*VALUES, *RELATIVES)},
@@ -273,6 +312,7 @@ WRONG_LAYERS = {
     "no module": homework.TanhBlock,
     "identity before the formula": as_module(lambda z: clamped(Identity.apply(z))),
     "identity after the formula": as_module(lambda z: Identity.apply(clamped(z))),
+    "backward without return": as_module(ForgetsToReturn.apply),
     "tanh in backward": as_module(TanhInsideBackward.apply),
     "autograd in backward": as_module(AutogradInside.apply),
     "once differentiable": as_module(OnlyOnce.apply),
@@ -425,7 +465,9 @@ class ShiftFirst(homework.RandomMove):
         return super().forward(wide)[:, :, 28:, 28:]
 
 
-def sampled(matrix, *, padding="zeros", typed=None, mode="bilinear", single=False):
+def sampled(
+    matrix, *, padding="zeros", typed=None, mode="bilinear", single=False, align=False, draw=None
+):
     """Return a movement from a matrix function of angles in radians and shifts in half images."""
 
     class Sampled(nn.Module):
@@ -438,10 +480,11 @@ def sampled(matrix, *, padding="zeros", typed=None, mode="bilinear", single=Fals
             if not self.training or self.degrees == self.translate == 0:
                 return images
             u = 2 * torch.rand(len(images), 3, device=images.device) - 1
+            u = u if draw is None else draw(u)
             theta = matrix(u[:, 0] * math.radians(self.degrees), *(2 * self.translate * u[:, 1:]).T)
             theta = theta if single else theta.to(images.dtype)
-            grid = F.affine_grid(theta, list(images.shape), align_corners=False)
-            options = {"padding_mode": padding, "align_corners": False, "mode": mode}
+            grid = F.affine_grid(theta, list(images.shape), align_corners=align)
+            options = {"padding_mode": padding, "align_corners": align, "mode": mode}
             return F.grid_sample(images - self.fill, grid, **options) + self.fill
 
     return Sampled
@@ -522,7 +565,25 @@ class ChannelByChannel(homework.RandomMove):
         return super().forward(images.reshape(n * c, 1, h, w)).reshape(n, c, h, w)
 
 
+def evenly(u):
+    """Turn the images of a batch by angles that are not drawn at all."""
+    return torch.cat([torch.linspace(-1, 1, len(u), device=u.device)[:, None], u[:, 1:]], dim=1)
+
+
+def in_order(u):
+    return torch.cat([u[:, :1].sort(dim=0).values, u[:, 1:]], dim=1)
+
+
+def twice(u):
+    """Use each draw for two images, far apart in the batch."""
+    return u[: (len(u) + 1) // 2].repeat(2, 1)[: len(u)]
+
+
 WRONG_MOVES = {
+    "evenly spaced angles": sampled(rotate_then_shift, draw=evenly),
+    "angles in order": sampled(rotate_then_shift, draw=in_order),
+    "each draw for two images": sampled(rotate_then_shift, draw=twice),
+    "corners aligned, so that shifts fall short": sampled(rotate_then_shift, align=True),
     "shift, then rotate": sampled(shift_then_rotate),
     "shear": sampled(shear),
     "single only": sampled(rotate_then_shift, single=True),
@@ -602,6 +663,20 @@ def loaders(train, test, augment, batch_size, seed, *, mode):
         options["batch_size"] = batch_size = 64
     if mode == "seed ignored":
         generator.manual_seed(5)
+    if mode == "labels with a point":
+        train = train[0], train[1].float()
+    if mode == "seeds augment for each batch":
+
+        def seeded(images, labels):
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(seed)
+                return augment(images), labels
+
+        options["transform"] = seeded
+    if mode in ("moves the order on", "shuffles whole batches"):
+        return Reordered(train, change, batch_size, generator, mode), TensorLoader(
+            *test, batch_size=batch_size
+        )
     if mode == "seeds the global generator":
         torch.manual_seed(seed)
         options["generator"] = None
@@ -622,6 +697,29 @@ def loaders(train, test, augment, batch_size, seed, *, mode):
     if mode == "no length":
         return Endless(train_loader), test_loader
     return train_loader, test_loader
+
+
+class Reordered:
+    """Hand the training images out in an order of which most is not drawn."""
+
+    def __init__(self, train, change, batch_size, generator, mode):
+        self.train, self.change, self.size = train, change, batch_size
+        self.generator, self.mode = generator, mode
+
+    def __len__(self):
+        return -(-len(self.train[1]) // self.size)
+
+    def __iter__(self):
+        rows = torch.arange(len(self.train[1]))
+        if self.mode == "moves the order on":
+            start = torch.randint(1, len(rows), (1,), generator=self.generator).item()
+            batches = rows.roll(start).split(self.size)
+        else:  # the last batch, which may be smaller, stays the last
+            *full, rest = rows.split(self.size)
+            order = torch.randperm(len(full), generator=self.generator).tolist()
+            batches = [*(full[k] for k in order), rest]
+        for rows in batches:
+            yield self.change(self.train[0][rows], self.train[1][rows])
 
 
 class Endless:
@@ -675,6 +773,10 @@ MODES = (
     "seeds the global generator",
     "one order for all passes",
     "no length",
+    "labels with a point",
+    "seeds augment for each batch",
+    "moves the order on",
+    "shuffles whole batches",
 )
 WRONG = {
     "TanhBlock": WRONG_BLOCKS,

@@ -63,7 +63,11 @@ def _tanh_values(notes: Notes, seed: int) -> Faults:
 def _tanh_gradient(notes: Notes, seed: int) -> Faults:
     z, grad_y, _ = probes.tanh_case(seed)
     expected = grad_y * (1 - torch.tanh(z) ** 2)
-    for name, dtype, limit in (("grad", torch.float64, 1e-9), ("grad32", torch.float32, 1e-4)):
+    again = ", when a block is used again"
+    for name, dtype, limit, when in (
+        ("grad", torch.float64, 1e-9, ""),
+        ("grad32", torch.float32, 1e-4, again),
+    ):
         if name not in notes:
             continue
         wrong_kind = list(_is_like(notes[name], z.shape, dtype, "the gradient"))
@@ -72,7 +76,7 @@ def _tanh_gradient(notes: Notes, seed: int) -> Faults:
             continue
         error = (notes[name].double() - expected).abs().nan_to_num(math.inf).max()
         if error > limit:
-            yield f"the gradient for z is not grad_y · (1 - tanh² z), in {dtype}"
+            yield f"the gradient for z is not grad_y · (1 - tanh² z), in {dtype}{when}"
     if not torch.equal(notes["grad_y"], grad_y):
         yield "backward changes the gradient that it was given, in place"
     if not torch.equal(notes["z"], z):
@@ -108,7 +112,8 @@ def tanh(notes: Notes, seed: int) -> Faults:
         ("second_of_grad", direction * (1 - y**2)),
     ):
         if notes[name].shape != z.shape or not torch.allclose(notes[name], expected, atol=1e-9):
-            yield "the second derivative is wrong"
+            infinite = not notes[name].isfinite().all()
+            yield "the second derivative is " + ("not finite for large z" if infinite else "wrong")
             return
 
 
@@ -191,7 +196,7 @@ def _uniform(values: Tensor, most: float, slack: float, steps: int, what: str) -
         yield f"{what} of {reached:.1f} is drawn, although {most:.1f} is the most"
     elif not values.std() > 0.02 * most:
         yield f"{what} is the same for all images"
-    elif gap > 2.7 / math.sqrt(n) or min(values.max(), -values.min()) < 0.9 * most:
+    elif gap > 2.7 / math.sqrt(n) or min(values.max(), -values.min()) < (1 - 33 / n) * most:
         yield f"{what} is not uniform between -{most:.1f} and {most:.1f}"
     elif (values / most * steps).round().unique().numel() < 1.5 * steps:
         yield f"{what} takes a few values only: it must be continuous"
@@ -236,6 +241,9 @@ def _moves(moved: Tensor, degrees: float, translate: float, fill: float) -> Faul
     limit = 5.5 / math.sqrt(len(moved))
     if max(_correlation(table), _correlation(table.abs())) > limit:
         yield "angle and shifts are not drawn independently of each other"
+    neighbours = max(_correlation(torch.stack([row[1:], row[:-1]])) for row in table)
+    if neighbours > limit or (1e6 * table).round().unique(dim=1).shape[1] < len(moved):
+        yield "the images of a batch are not moved independently of each other"
     if not _filled(moved[:, 3], angle, shift, fill):
         yield "what comes in from outside is not `fill`, or ink is lost"
     if moved[:, :3].min() < fill - 0.01 or moved[:, :3].max() > fill + 1.01:
@@ -274,12 +282,18 @@ def loaders(notes: Notes, seed: int) -> Faults:
         yield "augment gets single pictures: it must get batches"
     for k in (0, 1):
         x, y = notes[f"x{k}"], notes[f"y{k}"]
+        if y.is_floating_point():
+            yield f"the labels come as {y.dtype}: they must stay what they were"
+            return
         if not torch.equal(y.sort().values, train):
             yield "each training example must come once a pass, with its label"
         elif not torch.equal(x, images[y] + probes.MARK):
             yield "training images are not augmented, or their labels are mixed up"
-    if torch.equal(notes["y0"], notes["y1"]) or torch.equal(notes["y0"], train):
+    together = max(int((notes[y].diff() == 1).sum()) for y in ("y0", "y1"))
+    if torch.equal(notes["y0"], notes["y1"]) or together > probes.TRAIN / 2:
         yield "the training order is not drawn anew in each pass"
+    if len(set(notes["drawn"])) < len(notes["drawn"]):
+        yield "augment draws the same for several batches: something seeds it anew"
     if not torch.equal(notes["again"], notes["y1"]):
         yield "not reproducible: the order must come from the seed alone"
     if torch.equal(notes["other"], notes["y0"]):

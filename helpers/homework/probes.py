@@ -34,7 +34,7 @@ BITS = {32: torch.float32, 64: torch.float64}
 ELSEWHERE = ("numpy", "scipy.special")
 SIGMAS = (0.2, 2.0)
 # degrees, translate, fill, number of images, side of an image
-MOVES = ((15.0, 0.1, -0.42, 600, 28), (30.0, 0.08, 1.0, 300, 20))
+MOVES = ((15.0, 0.1, -0.42, 600, 28), (30.0, 0.08, 1.0, 1200, 20))
 SPOT, INK = 5.0, 2.0
 
 
@@ -150,14 +150,15 @@ def _class(thing: Any) -> Any:
 
 
 def tanh_points(seed: int, dtype: torch.dtype) -> Tensor:
-    """Return ``(209,)`` numbers: a grid, zero, fixed large ones, and random ones of all sizes."""
+    """Return ``(1, 209)`` numbers: a grid, zero, fixed large ones, and random ones of all sizes."""
     generator = torch.Generator().manual_seed(seed)
     share = torch.rand(2, 40, generator=generator, dtype=torch.float64)
     sizes = torch.stack([10 ** (-6 * share[0] - 1), 6 * (1000 / 6) ** share[1]])
     sizes[:, ::2] *= -1
     fixed = torch.tensor([0.0, 10.0, 20.0, 50.0, 100.0, 400.0, 800.0, 1000.0])
     drawn = 2 * torch.randn(12, generator=generator, dtype=torch.float64)
-    return torch.cat([torch.linspace(-6, 6, 101), fixed, -fixed, sizes.flatten(), drawn]).to(dtype)
+    grid = torch.linspace(-6, 6, 101)
+    return torch.cat([grid, fixed, -fixed, sizes.flatten(), drawn]).reshape(1, -1).to(dtype)
 
 
 def tanh_case(seed: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -182,9 +183,10 @@ def probe_tanh_block(block_class: Any, seed: int) -> Notes:
         first.forward(point)
         second.forward(point.flip(0))
         notes["grad"] = _tensor(first.backward(above), "backward")
-        single = block_class()
-        single.forward(z.float())
-        notes["grad32"] = _tensor(single.backward(grad_y.float()), "backward")
+        single, z32 = block_class(), z.float()
+        for given in (z32.flip(0), z32):  # in training a block is used again and again
+            single.forward(given)
+            notes["grad32"] = _tensor(single.backward(grad_y.float()), "backward")
     return notes | {"z": point, "grad_y": above} | watch.notes()
 
 
@@ -218,7 +220,7 @@ def probe_tanh(layer_class: Any, seed: int) -> Notes:
         if not y.requires_grad:
             raise Refused("the output has no gradient: it does not come from a Function")
         above = grad_y.clone()
-        (grad,) = torch.autograd.grad(y, z, above)
+        (grad,) = torch.autograd.grad(y, z, above, allow_unused=True)
         notes["grad"] = _tensor(grad, "backward")
         # What autograd records in the second derivative is its own business.
         autograd = watch.autograd
@@ -359,10 +361,10 @@ def _one_pass(loader: Any) -> tuple[Tensor, Tensor, list[int]]:
 def probe_loaders(function: Any, seed: int) -> Notes:
     """Go through both loaders, with a function for ``augment`` that marks what it got."""
     images, labels = loader_data()
-    calls: list[int] = []
+    calls: list[tuple[int, float]] = []  # how many images, and what augment would draw
 
     def mark(batch: Tensor) -> Tensor:
-        calls.append(len(batch))
+        calls.append((len(batch), torch.rand((), dtype=torch.float64).item()))
         return batch + MARK
 
     parts = [(images[part], labels[part]) for part in (slice(TRAIN), slice(TRAIN, None))]
@@ -374,10 +376,8 @@ def probe_loaders(function: Any, seed: int) -> Notes:
         return pair
 
     def by_default() -> list[Any]:
-        loader, test_loader = make()
-        named = make(batch_size=64, seed=0)[0]
-        (_, y, sizes), (_, expected, _) = _one_pass(loader), _one_pass(named)
-        return [sizes, _one_pass(test_loader)[2], torch.equal(y, expected)]
+        (_, y, sizes), (_, _, test_sizes) = map(_one_pass, make())
+        return [sizes, test_sizes, torch.equal(y, _one_pass(make(batch_size=64, seed=0)[0])[1])]
 
     notes: Notes = {}
     with watching() as watch:
@@ -387,7 +387,7 @@ def probe_loaders(function: Any, seed: int) -> Notes:
             x, y, sizes = _one_pass(loader)
             notes |= {f"x{k}": x, f"y{k}": y, f"sizes{k}": sizes}
         notes["after0"] = torch.rand(4)
-        notes["calls"] = list(calls)
+        notes["calls"], notes["drawn"] = ([call[k] for call in calls] for k in (0, 1))
         notes["test_x"], notes["test_y"], notes["test_sizes"] = _one_pass(test_loader)
         notes["test_calls"] = len(calls) - len(notes["calls"])
         notes["lengths"] = [_outcome(lambda: len(loader)), _outcome(lambda: len(test_loader))]

@@ -114,6 +114,32 @@ class TanhBlock:
         return grad_y.mul_(1 - self.y**2)
 
 
+# %% exercise 1, wrong: keeps the first forward (must say: when a block is used again)
+class TanhBlock:
+    y = None
+
+    def forward(self, z):
+        t = torch.expm1(-2 * z.abs())
+        y = torch.copysign(-t / (2 + t), z)
+        if self.y is None:
+            self.y = y
+        return y
+
+    def backward(self, grad_y):
+        return grad_y * (1 - self.y**2)
+
+
+# %% exercise 1, wrong: loses a dimension (must say: instead of (1, 209))
+class TanhBlock:
+    def forward(self, z):
+        t = torch.expm1(-2 * z.abs())
+        self.y = torch.copysign(-t / (2 + t), z)
+        return self.y.squeeze()
+
+    def backward(self, grad_y):
+        return grad_y * (1 - self.y**2)
+
+
 # %% exercise 1, wrong: no class (must say: must be the class itself)
 TanhBlock = torch.nn.Identity()
 
@@ -243,6 +269,45 @@ class Tanh(torch.autograd.Function):
 class Tanh(nn.Module):
     def forward(self, z):
         torch.expm1(z)
+
+
+# %% exercise 2, wrong: backward forgets to return (must say: backward gave a NoneType)
+class TanhFunction(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, z):
+        t = torch.expm1(-2 * z.abs())
+        y = torch.copysign(-t / (2 + t), z)
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx, grad_y):
+        (y,) = ctx.saved_tensors
+        grad_y * (1 - y**2)
+
+
+class Tanh(nn.Module):
+    def forward(self, z):
+        return TanhFunction.apply(z)
+
+
+# %% exercise 2, wrong: the slope overflows (must say: is not finite for large z)
+class TanhFunction(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, z):
+        ctx.save_for_backward(z)
+        t = torch.expm1(-2 * z.abs())
+        return torch.copysign(-t / (2 + t), z)
+
+    @staticmethod
+    def backward(ctx, grad_y):
+        (z,) = ctx.saved_tensors
+        return grad_y * 4 / (z.exp() + (-z).exp()) ** 2
+
+
+class Tanh(nn.Module):
+    def forward(self, z):
+        return TanhFunction.apply(z)
 
 
 # %% exercise 3, right: torch.normal
@@ -548,6 +613,44 @@ class RandomMove(nn.Module):
         return F.grid_sample(images - self.fill, grid, align_corners=False) + self.fill
 
 
+# %% exercise 4, wrong: corners aligned, shifts fall short (must say: not uniform between -1.6)
+class RandomMove(nn.Module):
+    def __init__(self, degrees, translate, fill):
+        super().__init__()
+        self.degrees, self.translate, self.fill = degrees, translate, fill
+
+    def forward(self, images):
+        if not self.training:
+            return images
+        draw = 2 * torch.rand(len(images), 3, device=images.device) - 1
+        angle = torch.deg2rad(self.degrees * draw[:, 0])
+        x, y = (2 * self.translate * draw[:, 1:]).unbind(dim=1)
+        cos, sin = angle.cos(), angle.sin()
+        rows = (cos, sin, -cos * x - sin * y, -sin, cos, sin * x - cos * y)
+        theta = torch.stack(rows, dim=1).reshape(-1, 2, 3).to(images.dtype)
+        grid = F.affine_grid(theta, list(images.shape), align_corners=True)
+        return F.grid_sample(images - self.fill, grid, align_corners=True) + self.fill
+
+
+# %% exercise 4, wrong: angles not drawn, but spread (must say: independently of each other)
+class RandomMove(nn.Module):
+    def __init__(self, degrees, translate, fill):
+        super().__init__()
+        self.degrees, self.translate, self.fill = degrees, translate, fill
+
+    def forward(self, images):
+        if not self.training:
+            return images
+        draw = 2 * torch.rand(len(images), 2, device=images.device) - 1
+        spread = torch.linspace(-1, 1, len(images), device=images.device)
+        angle, (x, y) = torch.deg2rad(self.degrees * spread), 2 * self.translate * draw.T
+        cos, sin = angle.cos(), angle.sin()
+        rows = (cos, sin, -cos * x - sin * y, -sin, cos, sin * x - cos * y)
+        theta = torch.stack(rows, dim=1).reshape(-1, 2, 3).to(images.dtype)
+        grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+        return F.grid_sample(images - self.fill, grid, align_corners=False) + self.fill
+
+
 # %% exercise 5, right: a DataLoader with a collate function
 def augmented_loaders(train, test, augment, batch_size=64, seed=0):
     from torch.utils.data import DataLoader, TensorDataset, default_collate
@@ -644,6 +747,37 @@ def augmented_loaders(train, test, augment, batch_size=64, seed=0):
             shuffle=True,
             generator=order,
             transform=lambda x, y: (augment(x), y),
+        ),
+        data.TensorLoader(*test, batch_size=batch_size),
+    )
+
+
+# %% exercise 5, wrong: the same copies in all batches (must say: augment draws the same)
+def augmented_loaders(train, test, augment, batch_size=64, seed=0):
+    def change(images, labels):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return augment(images), labels
+
+    order = torch.Generator().manual_seed(seed)
+    return (
+        data.TensorLoader(
+            *train, batch_size=batch_size, shuffle=True, generator=order, transform=change
+        ),
+        data.TensorLoader(*test, batch_size=batch_size),
+    )
+
+
+# %% exercise 5, wrong: labels as numbers with a point (must say: they must stay what they were)
+def augmented_loaders(train, test, augment, batch_size=64, seed=0):
+    order = torch.Generator().manual_seed(seed)
+    return (
+        data.TensorLoader(
+            *train,
+            batch_size=batch_size,
+            shuffle=True,
+            generator=order,
+            transform=lambda x, y: (augment(x), y.float()),
         ),
         data.TensorLoader(*test, batch_size=batch_size),
     )
