@@ -30,7 +30,7 @@ class TokenRNN(nn.Module):
         dropout: probability to zero a value between two recurrent layers; needs two layers.
 
     Raises:
-        ValueError: for an unknown kind, or dropout with one layer.
+        ValueError: for an unknown kind, dropout with one layer, or input of another shape.
 
     Example:
         >>> import torch
@@ -61,5 +61,8 @@ class TokenRNN(nn.Module):
 
     def forward(self, tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """Return the logits at every step, and the state after the last one."""
+        if tokens.ndim != 2 or tokens.is_floating_point():
+            got = f"{tuple(tokens.shape)} of {tokens.dtype}"
+            raise ValueError(f"expected whole numbers of shape (N, T), got {got}")
         outputs, state = self.recurrent(self.embedding(tokens), state)
         return self.head(outputs), state
