@@ -264,3 +264,25 @@ def test_efficientnet_has_the_stages_of_the_paper():
     widths = [16, 24, 24, 40, 40, 80, 80, 80, 112, 112, 112, 192, 192, 192, 192, 320]
     assert [block.project_conv.out_channels for block in net.blocks] == widths
     assert net.dropout.p == 0.2
+
+
+@pytest.mark.parametrize("kind", ["RNN", "GRU", "LSTM"])
+def test_token_rnn_is_embedding_recurrence_and_head_and_goes_on_from_a_state(kind):
+    net = models.TokenRNN(7, embedding=3, hidden=5, kind=kind, layers=2)
+    tokens = torch.randint(7, (2, 6))
+    outputs, state = net.recurrent(F.embedding(tokens, net.embedding.weight))
+    logits, returned = net(tokens)
+    torch.testing.assert_close(logits, linear(outputs, net.head))
+    torch.testing.assert_close(returned, state)
+    first, state = net(tokens[:, :4])
+    second, _ = net(tokens[:, 4:], state)
+    torch.testing.assert_close(torch.cat([first, second], dim=1), logits)
+
+
+def test_token_rnn_refuses_what_it_cannot_build():
+    with pytest.raises(ValueError, match="unknown kind 'lstm'; there are RNN, GRU, LSTM"):
+        models.TokenRNN(7, embedding=3, hidden=5, kind="lstm")
+    with pytest.raises(ValueError, match="at least two"):
+        models.TokenRNN(7, embedding=3, hidden=5, dropout=0.5)
+    net = models.TokenRNN(7, embedding=3, hidden=5, layers=2, dropout=0.5)
+    assert net.recurrent.dropout == 0.5
