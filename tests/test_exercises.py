@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tools import exercises
+from tools.cell_names import names_of
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -272,6 +273,34 @@ def test_only_the_cells_that_the_exercises_need_are_executed(tmp_path):
     cells, found = exercises.read_chapter(path, tmp_path)
     # the import, sizes, its change, the helper, its bias; then the exercise and its test
     assert exercises.needed_cells(cells, found) == [0, 1, 2, 4, 5, 8, 9]
+
+
+@pytest.mark.parametrize(
+    ("source", "read", "later", "bound"),
+    [
+        ("x = 1\ny = x + z", {"z"}, set(), {"x", "y"}),
+        ("x = x + 1", {"x"}, set(), {"x"}),
+        ("x += 1", {"x"}, set(), set()),
+        ("for x in rows:\n    y = x", {"rows"}, set(), set()),
+        ("for x in x:\n    y = x", {"x"}, set(), set()),
+        ("with lock as x:\n    y = x", {"lock"}, set(), {"x", "y"}),
+        ("y = [x * k for x in rows]", {"k", "rows"}, set(), {"y"}),
+        ("def f(x):\n    y = x\n    y += b\n    return y", set(), {"b"}, {"f"}),
+        ("class A(Base):\n    def f(self):\n        return b", {"Base"}, {"b"}, {"A"}),
+        ("f = lambda x: x + b", set(), {"b"}, {"f"}),
+        ("if flag:\n    x = 1\nx", {"flag", "x"}, set(), set()),
+    ],
+)
+def test_the_names_that_a_cell_takes_from_others(source, read, later, bound):
+    names = names_of(source)
+    assert (names.read, names.later, names.bound) == (read, later, bound)
+
+
+def test_a_name_bound_anew_needs_no_cell_above(tmp_path):
+    before = ["size = 3", "size = size + 1", "size = 5", "size += 1", "other = size"]
+    path = small_chapter(tmp_path, test=f"amount = size\n{TEST}", before=before)
+    cells, found = exercises.read_chapter(path, tmp_path)
+    assert exercises.needed_cells(cells, found) == [0, 3, 4, 7, 8]
 
 
 def test_the_whole_chapter_decides_if_the_needed_cells_do_not_suffice(tmp_path):

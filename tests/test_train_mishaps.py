@@ -788,6 +788,38 @@ def test_another_split_of_the_same_size_is_another_run(tmp_path, capsys):
         assert ("data set Subset" in said) == (name == "second")
 
 
+def test_the_data_are_described_once_a_run_and_not_at_each_checkpoint(tmp_path):
+    described = []
+
+    class Rows(TensorDataset):
+        def __getitem__(self, index):
+            return tuple(t[index] for t in vars(self)["kept"])
+
+        @property
+        def tensors(self):
+            described.append(1)
+            return vars(self)["kept"]
+
+        @tensors.setter
+        def tensors(self, tensors):
+            self.kept = tensors
+
+        def __len__(self):
+            return len(self.kept[0])
+
+    readings = []
+    for epochs in (1, 4):
+        described.clear()
+        model = nn.Linear(4, 2)
+        train.fit(
+            model, DataLoader(Rows(torch.randn(6, 4), torch.arange(6) % 2), batch_size=3), None,
+            nn.CrossEntropyLoss(), sgd(model), epochs=epochs, checkpoint_every=1,
+            checkpoint=tmp_path / f"{epochs}.pt", verbose=0,
+        )  # fmt: skip
+        readings.append(len(described))
+    assert readings[0] == readings[1] > 0
+
+
 def test_tensors_of_any_kind_have_a_name():
     kinds = [torch.zeros(3, dtype=d) for d in (torch.bool, torch.bfloat16, torch.complex64)]
     kinds += [torch.zeros(0, 4), torch.zeros(3, 2).to_sparse(), torch.zeros(3, 0)]

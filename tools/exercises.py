@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from tools import inprocess  # noqa: E402 - the line above lets a bare checkout find it
-from tools.cell_names import names_of  # noqa: E402
+from tools.cell_names import imported_names, names_of  # noqa: E402
 from tools.hermetic import HERMETIC  # noqa: E402
 
 ANSWERS = ROOT / "tests" / "answers"
@@ -158,25 +158,43 @@ def read_chapter(path: Path, answers: Path = ANSWERS) -> tuple[list[dict], list[
 def needed_cells(cells: list[dict], exercises: list[Exercise]) -> list[int]:
     """Return the code cells without which the exercises, answers and tests have no meaning.
 
-    A cell is needed if it binds or changes a name that a needed cell reads.
+    A cell needs those above it that bind a name it reads or change its object, back to the one
+    that binds it anew. What a function reads is taken from all cells: it may be called later.
     """
     own = {exercise.cell for exercise in exercises} | {exercise.test for exercise in exercises}
-    wanted: set[str] = set()
-    needed = []
+    end = max(own)
+    code = {
+        index: cell["source"]
+        for index, cell in enumerate(cells[:end])
+        if cell["cell_type"] == "code" and index not in own
+    }
+    imported = set().union(*map(imported_names, code.values()))
+    others = {index: names_of(source, imported) for index, source in code.items()}
+    wanted: list[tuple[str, int]] = []
     for exercise in exercises:
         for source in [cells[exercise.test]["source"], *(a.source for a in exercise.answers)]:
             with contextlib.suppress(SyntaxError):  # found when it is tried
-                wanted |= names_of(source)[0]
-    others = {
-        index: names_of(cell["source"])
-        for index, cell in enumerate(cells[: max(own)])
-        if cell["cell_type"] == "code" and index not in own
-    }
-    while more := [i for i, (_, changed) in others.items() if changed & wanted]:
-        for index in more:
-            wanted |= others.pop(index)[0]
-            needed.append(index)
-    return sorted([*needed, *own])
+                names = names_of(source, imported)
+                wanted += [(name, exercise.cell) for name in names.read]
+                wanted += [(name, end) for name in names.later]
+    needed: set[int] = set()
+    seen = set()
+    while wanted:
+        name, reader = item = wanted.pop()
+        if item in seen:
+            continue
+        seen.add(item)
+        for index in sorted((i for i in others if i < reader), reverse=True):
+            names = others[index]
+            if name not in names.changed:
+                continue
+            if index not in needed:
+                needed.add(index)
+                wanted += [(read, index) for read in names.read]
+                wanted += [(read, end) for read in names.later]
+            if name in names.bound and reader < end:
+                break
+    return sorted(needed | own)
 
 
 def random_state() -> tuple:

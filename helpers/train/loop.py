@@ -29,6 +29,7 @@ from helpers.train.options import (
     check_optimizer,
     check_options,
     check_scheduler,
+    describe_data,
     settings,
 )
 from helpers.train.processes import Processes as _Processes
@@ -175,6 +176,7 @@ def fit(
             optimizer=optimizer,
             scheduler=scheduler,
             loader=train_loader,
+            data=describe_data(train_loader),
             callbacks=all_callbacks,
             schedule=schedule,
             precision=precision,

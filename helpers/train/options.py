@@ -203,10 +203,13 @@ def settings(
     optimizer: Optimizer,
     scheduler: Any,
     loader: Any,
+    data: str,
     callbacks: Iterable[Any],
     **options: Any,
 ) -> dict[str, Any]:
     """Return what a run is known by, as flat plain values: ``{"optimizer": "SGD", ...}``.
+
+    ``data`` is what ``describe_data(loader)`` returned when the run started.
 
     What may change when a run goes on (the number of epochs, the patience, what is printed) is
     not part of it.
@@ -236,7 +239,7 @@ def settings(
     found["order"] = ", ".join(type(s).__name__ for s in samplers(loader)) or getattr(
         loader, "shuffle", None
     )
-    found["data set"] = _data(getattr(loader, "dataset", loader))
+    found["data set"] = data
     found["workers"] = getattr(loader, "num_workers", None)
     stateful = [type(c).__name__ for c in callbacks if has_state(c)]
     found["callbacks with a state"] = ", ".join(stateful)
@@ -245,6 +248,11 @@ def settings(
             found["early stopping"] = f"{callback.monitor}, {callback.mode}, {callback.min_delta}"
     named = {name: _function(v) if callable(v) else v for name, v in options.items()}
     return {name: _text(value) for name, value in (found | named).items()}
+
+
+def describe_data(loader: Any) -> str:
+    """Name the data set of a loader; see :func:`_data`. It is read, so once a run is enough."""
+    return _data(getattr(loader, "dataset", loader))
 
 
 def _data(dataset: Any) -> str:
