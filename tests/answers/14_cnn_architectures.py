@@ -61,7 +61,7 @@ class Block(nn.Module):
         return y, x if self.downsample is None else self.downsample(x)
 
     def forward(self, x):
-        y, skip = self.parts(x)
+        y, _ = self.parts(x)
         return F.relu(y)
 
 
@@ -202,7 +202,7 @@ def batch_norm(x, gamma, beta, eps):
 def batch_norm(x, gamma, beta, eps):
     dims = (0, 2, 3)
     mean, var = x.mean(dims, keepdim=True), x.var(dims, correction=0, keepdim=True)
-    y = (x - mean) / (var + eps).sqrt() * gamma.view(1, -1, 1, 1) + beta.view(1, -1, 1, 1)
+    print((x - mean) / (var + eps).sqrt() * gamma.view(1, -1, 1, 1) + beta.view(1, -1, 1, 1))
 
 
 # %% exercise 3, right: PyTorch's own
@@ -275,8 +275,8 @@ def separable_width(channels):
 
 # %% exercise 4, right: bisection
 def separable_width(channels):
-    cost = lambda w: 9 * w + w * w
-    return bisect.bisect_right(range(3 * channels + 1), 9 * channels**2, key=cost) - 1
+    costs = [9 * w + w * w for w in range(3 * channels + 1)]
+    return bisect.bisect_right(costs, 9 * channels**2) - 1
 
 
 # %% exercise 4, wrong: only the 1×1 part (must say: the depthwise part is not free)
