@@ -170,6 +170,25 @@ def batch_norm(x, gamma, beta, eps=1e-5):
     return torch.einsum("nchw,c->nchw", x, scale) + shift[:, None, None]
 
 
+# %% exercise 2, right: in double precision
+def batch_norm(x, gamma, beta, eps):
+    x, gamma, beta = (t.double() for t in (x, gamma, beta))
+    var, mean = torch.var_mean(x, (0, 2, 3), correction=0, keepdim=True)
+    return (x - mean) / (var + eps).sqrt() * gamma.view(-1, 1, 1) + beta.view(-1, 1, 1)
+
+
+# %% exercise 2, wrong: the library's function (must say: the library's function was called)
+def batch_norm(x, gamma, beta, eps):
+    return F.batch_norm(x, None, None, gamma, beta, training=True, eps=eps)
+
+
+# %% exercise 2, wrong: the library's layer (must say: the library's function was called)
+def batch_norm(x, gamma, beta, eps):
+    layer = nn.BatchNorm2d(x.shape[1], eps=eps)
+    layer.weight, layer.bias = nn.Parameter(gamma), nn.Parameter(beta)
+    return layer(x)
+
+
 # %% exercise 2, wrong: over the batch only (must say: each place has statistics of its own)
 def batch_norm(x, gamma, beta, eps):
     dims = (0,)
@@ -277,6 +296,12 @@ def separable_width(channels):
 def separable_width(channels):
     costs = [9 * w + w * w for w in range(3 * channels + 1)]
     return bisect.bisect_right(costs, 9 * channels**2) - 1
+
+
+# %% exercise 4, right: a whole number of NumPy
+def separable_width(channels):
+    widths = np.arange(3 * channels + 1)
+    return widths[9 * widths + widths**2 <= 9 * channels**2].max()
 
 
 # %% exercise 4, wrong: only the 1×1 part (must say: the depthwise part is not free)
