@@ -39,6 +39,7 @@ def test_a_new_chapter_is_listed_in_its_part_and_order(copy, capsys):
     toc = yaml.safe_load((copy / "_toc.yml").read_text(encoding="utf-8"))
     listed = {part["caption"]: [e["file"] for e in part["chapters"]] for part in toc["parts"]}
     images = ["11_homework", "12_image_classification", "13_convolutions"]
+    images += ["15_birds_or_airplanes"]
     assert listed["III · Images"] == [f"notebooks/{name}" for name in images[1:]]
     assert listed["VI · A case study: lung nodules in CT"] == ["notebooks/23_ct_scans"]
     assert {"The course", "Evidence", "Reference"} <= listed.keys(), "the rest stays"
