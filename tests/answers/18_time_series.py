@@ -176,3 +176,17 @@ def interval(forecast, past_forecasts, past_truth, level):
     errors = (past_forecasts - past_truth).abs().sort(dim=0).values
     width = errors[math.ceil((len(errors) + 1) * level) - 1]
     return forecast - width / 2, forecast + width / 2
+
+
+# %% exercise 4, wrong: the rank counts n errors, not n + 1 (must say: n + 1)
+def interval(forecast, past_forecasts, past_truth, level):
+    errors = (past_forecasts - past_truth).abs().sort(dim=0).values
+    width = errors[math.ceil(len(errors) * level) - 1]
+    return forecast - width, forecast + width
+
+
+# %% exercise 4, wrong: the rank as an index (must say: the widths are other)
+def interval(forecast, past_forecasts, past_truth, level):
+    errors = (past_forecasts - past_truth).abs().sort(dim=0).values
+    width = errors[math.ceil((len(errors) + 1) * level)]
+    return forecast - width, forecast + width
