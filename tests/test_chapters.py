@@ -38,7 +38,7 @@ def test_a_new_chapter_is_listed_in_its_part_and_order(copy, capsys):
     assert chapters.main(["--check"], copy) == 0
     toc = yaml.safe_load((copy / "_toc.yml").read_text(encoding="utf-8"))
     listed = {part["caption"]: [e["file"] for e in part["chapters"]] for part in toc["parts"]}
-    images = ["11_homework", "12_image_classification", "13_convolutions"]
+    images = ["11_homework", "12_image_classification", "13_convolutions", "16_transfer_learning"]
     assert listed["III · Images"] == [f"notebooks/{name}" for name in images[1:]]
     assert listed["VI · A case study: lung nodules in CT"] == ["notebooks/23_ct_scans"]
     assert {"The course", "Evidence", "Reference"} <= listed.keys(), "the rest stays"
