@@ -32,7 +32,7 @@ PLAIN = (
     "{name} bought a ticket for £5 {when}",
 )
 # What stands between the words, and what becomes of the strength of the adjective or verb.
-KINDS = {"plain": 0.1, "adjective": 0.42, "verb": 0.24, "negated": 0.17, "contrast": 0.07}
+KINDS = {"plain": 0.08, "adjective": 0.46, "verb": 0.24, "negated": 0.16, "contrast": 0.06}
 
 
 def _strengthen(word: str, rng: random.Random) -> tuple[str, float]:
@@ -56,15 +56,22 @@ def _sentence(kind: str, rng: random.Random) -> tuple[str, float]:
     if kind == "verb":
         verb = rng.choice(list(verbs))
         subject, object_ = rng.choice((("i", "the {noun}"), ("they", "{name}"), ("we", "this")))
-        text = f"{subject} {verb} {object_} {{when}}" if rng.random() < 0.7 else f"i {verb} {{name}}"
+        text = (
+            f"{subject} {verb} {object_} {{when}}" if rng.random() < 0.7 else f"i {verb} {{name}}"
+        )
         return text.format(**words), verbs[verb]
     adjective = rng.choice(list(adjectives))
     word, factor = _strengthen(adjective, rng)
     strength = adjectives[adjective] * factor
     if kind == "adjective":
         frame = rng.choice(
-            ("the {noun} was {word}", "{name} looks {word}", "what a {word} {noun}",
-             "{word} {noun} {where} {when}", "the {noun} and {name} are {word}")  # fmt: skip
+            (
+                "the {noun} was {word}",
+                "{name} looks {word}",
+                "what a {word} {noun}",
+                "{word} {noun} {where} {when}",
+                "the {noun} and {name} are {word}",
+            )  # fmt: skip
         )
         return frame.format(word=word, **words), strength
     if kind == "negated":
@@ -72,14 +79,20 @@ def _sentence(kind: str, rng: random.Random) -> tuple[str, float]:
             verb = rng.choice(list(verbs))
             return f"i don't {verb} the {words['noun']}", -0.7 * verbs[verb]
         frame = rng.choice(
-            ("the {noun} was not {word}", "{name} is not {word} {when}",
-             "the {noun} isn't {word} at all", "not a {word} {noun} {where}")  # fmt: skip
+            (
+                "the {noun} was not {word}",
+                "{name} is not {word} {when}",
+                "the {noun} isn't {word} at all",
+                "not a {word} {noun} {where}",
+            )  # fmt: skip
         )
         return frame.format(word=word, **words), -0.7 * strength
     other = rng.choice(list(BAD if glad else GOOD))
     frame = rng.choice(
-        ("i thought the {noun} would be {other} but it was {word}",
-         "{name} called the {noun} {other} , it is {word}")  # fmt: skip
+        (
+            "i thought the {noun} would be {other} but it was {word}",
+            "{name} called the {noun} {other} , it is {word}",
+        )  # fmt: skip
     )
     return frame.format(word=word, other=other, **words), strength
 
@@ -97,7 +110,7 @@ def _misspelt(text: str, rng: random.Random) -> str:
 def made_texts(seed: int, rows: int = 2000) -> list[tuple[str, float]]:
     """Make texts of one or two sentences and rate each as the mean of twenty imagined people.
 
-    One text in twenty is meant ironically: its rating has the other sign. Negations and contrasts
+    Three texts in a hundred are meant ironically: their rating has the other sign. Negations and contrasts
     are more frequent than among real tweets, so that the order of the words matters.
 
     Args:
@@ -126,7 +139,7 @@ def made_texts(seed: int, rows: int = 2000) -> list[tuple[str, float]]:
             text += f" #{rng.choice(NOUNS)}"
         if rng.random() < 0.1:
             text = f"@{rng.choice(NAMES)}{rng.randrange(100)} {text}"
-        if rng.random() < 0.05:
+        if rng.random() < 0.03:
             mood = -mood
         people = [min(4.0, max(-4.0, round(rng.gauss(mood, 1.1)))) for _ in range(20)]
         made.append((text, math.fsum(people) / 20))

@@ -101,9 +101,7 @@ def toy_tweets(seed: int = 0, rows: int = 2000) -> Content:
     }
 
 
-def _rated(
-    name: str, title: str, kind: str, file: tuple[str, str, int], offset: int
-) -> DataSet:
+def _rated(name: str, title: str, kind: str, file: tuple[str, str, int], offset: int) -> DataSet:
     path, sha256, size = file
     return DataSet(
         name=name,
