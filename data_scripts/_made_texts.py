@@ -71,7 +71,7 @@ def _sentence(kind: str, rng: random.Random) -> tuple[str, float]:
                 "what a {word} {noun}",
                 "{word} {noun} {where} {when}",
                 "the {noun} and {name} are {word}",
-            )  # fmt: skip
+            )
         )
         return frame.format(word=word, **words), strength
     if kind == "negated":
@@ -84,7 +84,7 @@ def _sentence(kind: str, rng: random.Random) -> tuple[str, float]:
                 "{name} is not {word} {when}",
                 "the {noun} isn't {word} at all",
                 "not a {word} {noun} {where}",
-            )  # fmt: skip
+            )
         )
         return frame.format(word=word, **words), -0.7 * strength
     other = rng.choice(list(BAD if glad else GOOD))
@@ -92,7 +92,7 @@ def _sentence(kind: str, rng: random.Random) -> tuple[str, float]:
         (
             "i thought the {noun} would be {other} but it was {word}",
             "{name} called the {noun} {other} , it is {word}",
-        )  # fmt: skip
+        )
     )
     return frame.format(word=word, other=other, **words), strength
 
@@ -110,8 +110,8 @@ def _misspelt(text: str, rng: random.Random) -> str:
 def made_texts(seed: int, rows: int = 2000) -> list[tuple[str, float]]:
     """Make texts of one or two sentences and rate each as the mean of twenty imagined people.
 
-    Three texts in a hundred are meant ironically: their rating has the other sign. Negations and contrasts
-    are more frequent than among real tweets, so that the order of the words matters.
+    Three texts in a hundred are meant ironically: their rating has the other sign. Negations and
+    contrasts are more frequent than among real tweets, so that the order of the words matters.
 
     Args:
         seed: of the generator.
