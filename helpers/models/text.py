@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -11,16 +11,20 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 __all__ = ["BagOfEmbeddings", "RecurrentClassifier", "TextCNN"]
 
-_CELLS: dict[str, type[nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+_CELLS: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
 
 
-def _checked(tokens: Tensor, lengths: Tensor) -> None:
+def _lengths(tokens: Tensor, lengths: Tensor | None) -> Tensor:
+    """Return the lengths, those of the rows if none are given; refuse what does not fit."""
     whole = not (tokens.is_floating_point() or tokens.is_complex())
-    if tokens.ndim != 2 or lengths.shape != tokens.shape[:1] or not whole:
+    fits = lengths is None or lengths.shape == tokens.shape[:1]
+    if tokens.ndim != 2 or not whole or not fits:
+        given = "none" if lengths is None else str(tuple(lengths.shape))
         raise ValueError(
             "expected whole numbers of words (N, L) and lengths (N,), got "
-            f"{tuple(tokens.shape)} of type {tokens.dtype} and {tuple(lengths.shape)}"
+            f"{tuple(tokens.shape)} of type {tokens.dtype}, and lengths: {given}"
         )
+    return torch.full(tokens.shape[:1], tokens.shape[1]) if lengths is None else lengths
 
 
 def _inside(tokens: Tensor, lengths: Tensor) -> Tensor:
@@ -36,7 +40,8 @@ class BagOfEmbeddings(nn.Module):
     arXiv:1607.01759, without its pairs of words, in the sizes of :class:`RecurrentClassifier`.
     It does not know the order of the words. Padding does not enter the mean.
 
-    Shapes: word numbers ``(N, L)`` and lengths ``(N,)`` to logits ``(N, classes)``.
+    Shapes: word numbers ``(N, L)`` and lengths ``(N,)`` to logits ``(N, classes)``. Without lengths
+    no row has padding.
 
     Args:
         vocab_size: rows of the table of word vectors; row 0 is padding.
@@ -59,9 +64,9 @@ class BagOfEmbeddings(nn.Module):
         self.embedding = nn.Embedding(vocab_size, embedding_dim, padding_idx=0)
         self.head = nn.Linear(embedding_dim, classes)
 
-    def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
-        """Map word numbers to logits."""
-        _checked(tokens, lengths)
+    def forward(self, tokens: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Map word numbers to logits; without lengths no row has padding."""
+        lengths = _lengths(tokens, lengths)
         mask = _inside(tokens, lengths).unsqueeze(2)
         summed = (self.embedding(tokens) * mask).sum(dim=1)
         return self.head(summed / mask.sum(dim=1))
@@ -74,7 +79,8 @@ class TextCNN(nn.Module):
     in the sizes of :class:`RecurrentClassifier`. A window begins at each word and may hang over
     the end of the text; one that begins in the padding is left out of the maximum.
 
-    Shapes: word numbers ``(N, L)`` and lengths ``(N,)`` to logits ``(N, classes)``.
+    Shapes: word numbers ``(N, L)`` and lengths ``(N,)`` to logits ``(N, classes)``. Without lengths
+    no row has padding.
 
     Args:
         vocab_size: rows of the table of word vectors; row 0 is padding.
@@ -104,19 +110,19 @@ class TextCNN(nn.Module):
     ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocab_size, embedding_dim, padding_idx=0)
+        self.widths = tuple(widths)
         self.convs = nn.ModuleList(nn.Conv1d(embedding_dim, channels, width) for width in widths)
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(channels * len(widths), classes)
 
-    def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
-        """Map word numbers to logits."""
-        _checked(tokens, lengths)
+    def forward(self, tokens: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Map word numbers to logits; without lengths no row has padding."""
+        lengths = _lengths(tokens, lengths)
         mask = _inside(tokens, lengths).unsqueeze(1)  # (N, 1, L)
         vectors = self.embedding(tokens).transpose(1, 2) * mask  # (N, embedding_dim, L)
         found = []
-        for conv in self.convs:
-            over_the_end = conv.kernel_size[0] - 1
-            maps = F.relu(conv(F.pad(vectors, (0, over_the_end))))  # (N, channels, L)
+        for width, conv in zip(self.widths, self.convs, strict=True):
+            maps = F.relu(conv(F.pad(vectors, (0, width - 1))))  # (N, channels, L)
             found.append((maps * mask).amax(dim=2))  # ReLU gives at least 0
         return self.head(self.dropout(torch.cat(found, dim=1)))
 
@@ -128,7 +134,8 @@ class RecurrentClassifier(nn.Module):
     the last word and not after the padding, any number of layers and both directions work, and
     the batch comes first.
 
-    Shapes: word numbers ``(N, L)`` and lengths ``(N,)`` to logits ``(N, classes)``.
+    Shapes: word numbers ``(N, L)`` and lengths ``(N,)`` to logits ``(N, classes)``. Without lengths
+    no row has padding.
 
     Args:
         vocab_size: rows of the table of word vectors; row 0 is padding.
@@ -177,9 +184,9 @@ class RecurrentClassifier(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(self.directions * hidden_size, classes)
 
-    def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
-        """Map word numbers to logits."""
-        _checked(tokens, lengths)
+    def forward(self, tokens: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Map word numbers to logits; without lengths no row has padding."""
+        lengths = _lengths(tokens, lengths)
         packed = pack_padded_sequence(
             self.embedding(tokens), lengths.cpu(), batch_first=True, enforce_sorted=False
         )
