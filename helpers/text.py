@@ -36,6 +36,13 @@ def tokenize(text: str, *, lower: bool = True) -> list[str]:
     return _TOKEN.findall(text.lower() if lower else text)
 
 
+def _words(text: Any) -> Any:
+    """Return the text; a string is refused, because its parts are letters and no words."""
+    if isinstance(text, str):
+        raise TypeError("a text must be a list of words: tokenize it first")
+    return text
+
+
 class Vocabulary:
     """Words and their numbers; 0 is padding, 1 stands for every unknown word.
 
@@ -91,9 +98,7 @@ class Vocabulary:
             )
         counts: Counter[str] = Counter()
         for text in texts:
-            if isinstance(text, str):
-                raise TypeError("a text must be a list of words: tokenize it first")
-            counts.update(text)
+            counts.update(_words(text))
         for special in (PAD, UNK):  # a text may contain these very words
             counts.pop(special, None)
         frequent = [word for word, n in counts.most_common() if n >= min_count]
@@ -106,8 +111,8 @@ class Vocabulary:
         return word in self.numbers
 
     def encode(self, tokens: Iterable[str]) -> list[int]:
-        """Return the number of each word; 1 for an unknown one."""
-        return [self.numbers.get(token, self.unk) for token in tokens]
+        """Return the number of each word, 1 for an unknown one; refuse a text that is not cut."""
+        return [self.numbers.get(token, self.unk) for token in _words(tokens)]
 
     def decode(self, numbers: Iterable[int]) -> list[str]:
         """Return the word of each number."""
@@ -125,6 +130,7 @@ class TextDataset(Dataset):
             another list; for augmentation, in the training part only.
 
     Raises:
+        TypeError: for a text that is not yet cut into words.
         ValueError: if texts and labels differ in number.
 
     Example:
@@ -144,7 +150,7 @@ class TextDataset(Dataset):
             raise ValueError(f"{len(texts)} texts and {len(labels)} labels do not belong together")
         self.texts, self.vocabulary, self.transform = texts, vocabulary, transform
         self.labels = [int(label) for label in labels]
-        self.lengths = [max(1, len(text)) for text in texts]
+        self.lengths = [max(1, len(_words(text))) for text in texts]
         self._numbers = None if transform else [self._encode(text) for text in texts]
 
     def _encode(self, tokens: Sequence[str]) -> list[int]:

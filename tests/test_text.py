@@ -61,6 +61,8 @@ def test_special_words_in_a_text_do_no_harm():
 def test_vocabulary_refuses():
     with pytest.raises(TypeError, match="tokenize it first"):
         Vocabulary.build(["a text"])
+    with pytest.raises(TypeError, match="tokenize it first"):
+        Vocabulary(["a"]).encode("a text")
     with pytest.raises(ValueError, match="'a' comes twice"):
         Vocabulary(["a", "b", "a"])
     for options in ({"max_size": 0}, {"min_count": 0}):
@@ -79,6 +81,9 @@ def test_dataset_transforms_a_copy_each_time():
     assert texts == [["a", "b"], ["b"]]
     with pytest.raises(ValueError, match="2 texts and 1 labels"):
         TextDataset(texts, [0], vocabulary)
+    for transform in (None, list):
+        with pytest.raises(TypeError, match="tokenize it first"):
+            TextDataset(["a b"], [0], vocabulary, transform)
 
 
 def test_collate_pads_behind():
@@ -151,6 +156,7 @@ def test_forward_passes_are_their_formulas():
     bag = models.BagOfEmbeddings(30, 8)
     vectors = bag.embedding.weight[tokens[0]]
     torch.testing.assert_close(bag(tokens, lengths)[0], bag.head(vectors.mean(dim=0)))
+    torch.testing.assert_close(bag(tokens, torch.tensor([0]))[0], bag.head.bias)  # no words
     cnn = models.TextCNN(30, 8, 6, widths=(2, 3))
     vectors = F.pad(cnn.embedding.weight[tokens[0]].T, (0, 2))
     found = [

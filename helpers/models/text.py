@@ -38,7 +38,7 @@ class BagOfEmbeddings(nn.Module):
 
     The classifier of Joulin et al.: Bag of tricks for efficient text classification,
     arXiv:1607.01759, without its pairs of words, in the sizes of :class:`RecurrentClassifier`.
-    It does not know the order of the words. Padding does not enter the mean.
+    It does not know the order of the words. Padding does not enter the mean; that of no words is 0.
 
     Shapes: word numbers ``(N, L)`` and lengths ``(N,)`` to logits ``(N, classes)``. Without lengths
     no row has padding.
@@ -46,7 +46,7 @@ class BagOfEmbeddings(nn.Module):
     Args:
         vocab_size: rows of the table of word vectors; row 0 is padding.
         embedding_dim: numbers of a word vector.
-        classes: numbers of logits.
+        classes: number of logits.
 
     Raises:
         ValueError: for tokens that are not whole numbers ``(N, L)`` with a length each.
@@ -69,7 +69,7 @@ class BagOfEmbeddings(nn.Module):
         lengths = _lengths(tokens, lengths)
         mask = _inside(tokens, lengths).unsqueeze(2)
         summed = (self.embedding(tokens) * mask).sum(dim=1)
-        return self.head(summed / mask.sum(dim=1))
+        return self.head(summed / mask.sum(dim=1).clamp(min=1))
 
 
 class TextCNN(nn.Module):

@@ -99,6 +99,13 @@ def make_vocabulary(token_lists, max_size):
     return {word: number for number, word in enumerate(["<pad>", "<unk>", *words[:max_size]])}
 
 
+# %% exercise 3, wrong: plain most_common (must say: equally frequent words)
+def make_vocabulary(token_lists, max_size):
+    counts = Counter(word for words in token_lists for word in words)
+    frequent = [word for word, _ in counts.most_common(max_size)]
+    return {word: number for number, word in enumerate(["<pad>", "<unk>", *frequent])}
+
+
 # %% exercise 3, wrong: by the alphabet only (must say: the most frequent words are missing)
 def make_vocabulary(token_lists, max_size):
     words = sorted({word for words in token_lists for word in words})[:max_size]
@@ -138,6 +145,18 @@ def order_failures(predict, texts, rng):
         others.append(new)
     after, before = predict(others), predict(texts)
     return 1 - sum(a != b for a, b in zip(after, before)) / len(texts)
+
+
+# %% exercise 4, wrong: another source of chance (must say: the same rng)
+def order_failures(predict, texts, rng):
+    mixed = []
+    for text in texts:
+        words = text.split()
+        while " ".join(words) == text:
+            random.shuffle(words)
+        mixed.append(" ".join(words))
+    before, after = predict(list(texts)), predict(mixed)
+    return sum(a == b for a, b in zip(before, after)) / len(texts)
 
 
 # %% exercise 4, wrong: the changes are counted (must say: the share of changes)
