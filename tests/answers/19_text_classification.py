@@ -159,6 +159,18 @@ def order_failures(predict, texts, rng):
     return sum(a == b for a, b in zip(before, after)) / len(texts)
 
 
+# %% exercise 4, right: each text beside its shuffled one
+def order_failures(predict, texts, rng):
+    asked = []
+    for text in texts:
+        words = text.split()
+        while words == text.split():
+            rng.shuffle(words)
+        asked += [text, " ".join(words)]
+    classes = predict(asked)
+    return sum(a == b for a, b in zip(classes[::2], classes[1::2])) / len(texts)
+
+
 # %% exercise 4, wrong: the changes are counted (must say: the share of changes)
 def order_failures(predict, texts, rng):
     mixed = []
