@@ -564,6 +564,21 @@ def _patch_host_memory():
     torch.Tensor.is_pinned = is_pinned
 
 
+def _patch_recurrent_loading():
+    """Let recurrent layers load a state: their weak references would forbid to swap weights.
+
+    ``RNNBase._apply`` drops and renews them in the same way when a layer is moved.
+    """
+    original = torch.nn.RNNBase._load_from_state_dict
+
+    def load(self, *args, **kwargs):
+        self._flat_weight_refs = []
+        original(self, *args, **kwargs)
+        self._init_flat_weights()
+
+    torch.nn.RNNBase._load_from_state_dict = load
+
+
 @functools.cache
 def install():
     """Register the device with PyTorch, for the rest of this process, and return it."""
@@ -572,6 +587,7 @@ def install():
     _patch_serialization()
     _patch_construction()
     _patch_host_memory()
+    _patch_recurrent_loading()
     torch.Generator = Generator
     torch.accelerator.synchronize = lambda device=None: None
     # On threads of the device, as by default, each operation waits for Python's lock.

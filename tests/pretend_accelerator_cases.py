@@ -463,3 +463,14 @@ def test_work_on_the_cpu_can_be_compiled_and_exported():
 
 def test_the_quick_profile_takes_the_cpu_unless_told():
     assert env.pick_device("cpu").type == "cpu"
+
+
+@pytest.mark.parametrize("kind", [nn.RNN, nn.LSTM, nn.GRU])
+def test_recurrent_layers_load_a_state(kind):
+    layer, other = kind(4, 2).to(DEVICE), kind(4, 2)
+    layer.load_state_dict(other.state_dict())
+    x = torch.randn(3, 4)
+    with torch.no_grad():
+        torch.testing.assert_close(layer(x.to(DEVICE))[0].cpu(), other(x)[0])
+    layer(x.to(DEVICE))[0].sum().backward()
+    assert layer.weight_ih_l0.grad is not None
