@@ -12,6 +12,8 @@ from dataclasses import dataclass
 # What the compiler calls the tables of names of comprehensions: they run at once.
 COMPREHENSIONS = ("listcomp", "setcomp", "dictcomp", "genexpr")
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+# Statements that bind a name without a node of its own in the tree.
+NAMING = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 
 
 def outer_nodes(tree: ast.AST) -> Iterator[ast.AST]:
@@ -142,10 +144,8 @@ def names_of(source: str, imported: Collection[str] = ()) -> Names:
         bound |= bound_by(statement)
     changed: set[str | None] = set()
     for node in outer_nodes(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            changed.add(node.name)
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            changed |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+        if isinstance(node, NAMING):
+            changed |= bound_by(node)
         elif isinstance(node, ast.Name | ast.Attribute | ast.Subscript):
             if not isinstance(node.ctx, ast.Load):
                 changed.add(root_name(node))
@@ -155,4 +155,4 @@ def names_of(source: str, imported: Collection[str] = ()) -> Names:
             if function not in vars(builtins):  # print
                 arguments = {function, *map(root_name, node.value.args)}
                 changed |= arguments - set(imported) - set(vars(builtins))
-    return Names(read, later, bound, {name for name in changed if name} | bound)
+    return Names(read, later, bound, {name for name in changed if name})

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -85,12 +87,7 @@ class SentenceEncoder(nn.Module):
         Raises:
             FileNotFoundError: if the package of the weights is not installed.
         """
-        from tokenizers import Tokenizer
-
-        tokenizer = Tokenizer.from_file(str(_file("tokenizer.json")))
-        tokenizer.enable_truncation(_LONGEST)
-        tokenizer.enable_padding()
-        encoded = tokenizer.encode_batch(list(texts))
+        encoded = _tokenizer().encode_batch(list(texts))
         tokens = torch.tensor([e.ids for e in encoded])
         return tokens, torch.tensor([e.attention_mask for e in encoded], dtype=torch.bool)
 
@@ -118,6 +115,16 @@ class SentenceEncoder(nn.Module):
 
 def _file(name: str) -> Path:
     return packaged_file(_PACKAGE, f"model/{name}", _SHA256[name])
+
+
+@functools.cache  # the file is read and checked once, not for every batch of texts
+def _tokenizer() -> Any:
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(_file("tokenizer.json")))
+    tokenizer.enable_truncation(_LONGEST)
+    tokenizer.enable_padding()
+    return tokenizer
 
 
 def sentence_encoder(*, pretrained: bool = False) -> SentenceEncoder:
