@@ -122,8 +122,17 @@ CHECKED = [cls for cls in CLASSES if cls is not models.Ensemble]  # its members 
 @pytest.mark.parametrize("cls", CHECKED, ids=lambda cls: cls.__name__)
 def test_every_model_names_the_shape_it_expects(cls, monkeypatch):
     model = built_by_its_example(cls, monkeypatch)
+    on_graphs = "edge_index" in inspect.signature(cls.forward).parameters
+    edges = [torch.zeros(2, 0, dtype=torch.int64)] if on_graphs else []
     with pytest.raises(ValueError, match=r"expected .*\(N, .*got \(2, 7\)"):
-        model(torch.zeros(2, 7))
+        model(torch.zeros(2, 7), *edges)
+
+
+def test_graph_networks_refuse_edges_in_columns():
+    pairs = torch.zeros(5, 2, dtype=torch.int64)
+    for model in (models.GCN(3, 2), models.GraphNet((3, 4, 2), kind="gin")):
+        with pytest.raises(ValueError, match=r"edge_index of shape \(2, E\), got \(5, 2\)"):
+            model(torch.zeros(4, 3), pairs)
 
 
 @pytest.mark.parametrize(
@@ -241,3 +250,15 @@ def test_the_sentence_encoder_is_its_authors():
     torch.testing.assert_close(vectors, mean / mean.norm(dim=1, keepdim=True), rtol=0, atol=1e-5)
     torch.testing.assert_close(vectors[:1], encoder.encode(texts[:1]), rtol=0, atol=1e-5)
     assert encoder.encode([]).shape == (0, 384)
+
+
+@pytest.mark.parametrize("kind", ["gcn", "sage", "gat", "gin", "cheb"])
+def test_graph_networks_do_not_depend_on_the_numbers_of_the_nodes(kind):
+    torch.manual_seed(0)
+    model = models.GraphNet((3, 8, 2), kind=kind).eval()
+    x, edges = torch.randn(6, 3), torch.tensor([[0, 1, 2, 3, 4, 0], [1, 0, 3, 2, 0, 4]])
+    order = torch.tensor([3, 5, 0, 1, 4, 2])
+    with torch.no_grad():
+        out = model(x, edges)
+        torch.testing.assert_close(model(x[order], order.argsort()[edges]), out[order])
+        assert not torch.allclose(model(x, edges[:, :0]), out)  # it listens to its neighbours

@@ -264,3 +264,25 @@ def test_the_house_style_is_set_when_asked_for():
 def test_images_takes_grey_and_colour():
     assert len(plots.images(torch.rand(5, 8, 8), columns=3).axes) == 6
     assert len(plots.images(torch.rand(2, 3, 8, 8), titles=["a", "b"]).axes) == 2
+
+
+def test_node_link_draws_each_edge_once_and_classes_in_their_colours():
+    edges = torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]])
+    place = {0: (0, 0), 1: (1, 0), 2: (1, 1), 3: (3, 3)}
+    ax = plots.node_link(
+        edges, 4, positions=place, classes=torch.tensor([0, 1, -1, 1]), ringed=[3], labels=False
+    )
+    ends = [line.get_xydata().tolist() for line in ax.lines]
+    assert ends == [[[0, 0], [1, 0]], [[1, 0], [1, 1]]]
+    dots = ax.collections[0]
+    assert dots.get_offsets().tolist() == [[0, 0], [1, 0], [1, 1], [3, 3]]
+    assert [to_hex(c) for c in dots.get_facecolors()] == [
+        plots.BLUE.lower(),
+        plots.ORANGE.lower(),
+        "#ffffff",
+        plots.ORANGE.lower(),
+    ]
+    widths = dots.get_linewidths()
+    assert widths[3] > widths[0] == widths[1] == widths[2]
+    with pytest.raises(ValueError, match="outside 0 to 1"):
+        plots.node_link(edges, 2)

@@ -22,6 +22,14 @@ def _layers() -> Any:
     return layers
 
 
+def _check(x: Tensor, edge_index: Tensor, features: int) -> None:
+    """Refuse nodes or edges of another shape than a model is made for."""
+    if x.ndim != 2 or x.shape[1] != features:
+        raise ValueError(f"expected nodes of shape (N, {features}), got {tuple(x.shape)}")
+    if edge_index.ndim != 2 or edge_index.shape[0] != 2:
+        raise ValueError(f"expected edge_index of shape (2, E), got {tuple(edge_index.shape)}")
+
+
 class GCN(nn.Module):
     """The textbook's graph convolutional network (K8.l2), 23,063 parameters on Cora.
 
@@ -35,6 +43,9 @@ class GCN(nn.Module):
         classes: classes to tell apart.
         hidden: units in the hidden layer.
         dropout: probability to zero a hidden value in training.
+
+    Raises:
+        ValueError: for nodes or edges of another shape.
 
     Example:
         >>> import torch
@@ -51,10 +62,11 @@ class GCN(nn.Module):
         layers = _layers()
         self.conv1 = layers.GCNConv(features, hidden)
         self.conv2 = layers.GCNConv(hidden, classes)
-        self.dropout = dropout
+        self.features, self.dropout = features, dropout
 
     def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
         """Map nodes ``(N, features)`` and edges ``(2, E)`` to logits ``(N, classes)``."""
+        _check(x, edge_index, self.features)
         x = F.relu(self.conv1(x, edge_index))
         x = F.dropout(x, self.dropout, training=self.training)
         return self.conv2(x, edge_index)
@@ -77,7 +89,7 @@ class GraphNet(nn.Module):
         dropout: probability to zero a hidden value in training.
 
     Raises:
-        ValueError: for fewer than two sizes, or an unknown kind.
+        ValueError: for fewer than two sizes, an unknown kind, or nodes or edges of another shape.
 
     Example:
         >>> import torch
@@ -98,10 +110,11 @@ class GraphNet(nn.Module):
             _layer(kind, n_in, n_out, last=i == last)
             for i, (n_in, n_out) in enumerate(pairwise(sizes))
         )
-        self.dropout = dropout
+        self.features, self.dropout = sizes[0], dropout
 
     def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
         """Map nodes ``(N, sizes[0])`` and edges ``(2, E)`` to ``(N, sizes[-1])``."""
+        _check(x, edge_index, self.features)
         for conv in self.convs[:-1]:
             x = F.dropout(F.relu(conv(x, edge_index)), self.dropout, training=self.training)
         return self.convs[-1](x, edge_index)

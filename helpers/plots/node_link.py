@@ -67,7 +67,8 @@ def node_link(
     colors: list[Any] = ["white" if k < 0 else COLORS[k % len(COLORS)] for k in y.tolist()]
     thick = {int(node) for node in ringed}
     widths = [2.6 if node in thick else 0.8 for node in range(n_nodes)]
-    ax.scatter(*place.T, s=size, c=colors, edgecolors="black", linewidths=widths, zorder=2)
+    across, up = place.T
+    ax.scatter(across, up, s=size, c=colors, edgecolors="black", linewidths=widths, zorder=2)
     if labels:
         for node, (a, b) in enumerate(place):
             white = y[node] in (0, 2, 3, 7)
