@@ -79,6 +79,49 @@ def test_a_pickle_that_names_a_function_is_refused(call: tuple, tmp_path: Path) 
         REGISTRY["cora"].prepare(tmp_path)
 
 
+def test_numbers_come_back_as_they_were() -> None:
+    held = {
+        "big": np.arange(6, dtype=">i2").reshape(2, 3),
+        "columns": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+        "lists": {0: [1, 2], 1: []},
+        "rows": csr_matrix(np.eye(3, dtype=np.float32)),
+    }
+    read = read_pickle(io.BytesIO(pickle.dumps(held, protocol=3)), "a file")
+    for key in ("big", "columns"):
+        assert read[key].dtype == held[key].dtype
+        assert read[key].tolist() == held[key].tolist()
+    assert read["lists"] == held["lists"]
+    assert read["rows"].toarray().tolist() == held["rows"].toarray().tolist()
+
+
+def test_memory_that_is_not_the_files_is_never_read() -> None:
+    outside = csr_matrix(np.eye(3, dtype=np.float32))
+    outside.indices[0] = 1_000_000  # `toarray` would write there
+    for forged in (
+        _Forged(np.ndarray, (1,), np.dtype("O"), b"\x41" * 8),  # an object at any address
+        np.array([[], {}], dtype=object),
+        np.zeros(2, dtype=[("a", "i4"), ("b", "f4")]),
+        np.array(["text"]),
+        outside,
+    ):
+        with pytest.raises(DataError, match="a file: no pickle of plain arrays"):
+            read_pickle(io.BytesIO(pickle.dumps({0: [forged]}, protocol=3)), "a file")
+
+
+def test_a_changed_byte_raises_nothing_but_data_error() -> None:
+    held = {"a": np.arange(6), "m": csr_matrix(np.eye(3, dtype=np.float32)), "g": {0: [1, 2]}}
+    whole, rng = pickle.dumps(held, protocol=3), np.random.default_rng(0)
+    refused = 0
+    for _ in range(1_000):
+        changed = bytearray(whole)
+        changed[rng.integers(len(whole))] = rng.integers(256)
+        try:
+            read_pickle(io.BytesIO(bytes(changed)), "a file")
+        except DataError:
+            refused += 1
+    assert refused > 100
+
+
 def test_a_damaged_pickle_is_named() -> None:
     whole = pickle.dumps([1, 2, 3], protocol=3)
     for broken in (b"", whole[:-3], b"no pickle"):

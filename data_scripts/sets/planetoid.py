@@ -5,10 +5,11 @@ Content: `x`: float32 (N, F), 1 where a word of the list occurs in the paper; `e
 `train_mask`, `val_mask`, `test_mask`: bool (N,), the public split: 20 papers a class, 500, 1,000.
 
 The files are pickles of Python 2. A pickle is a program, so they are read only after their
-SHA-256 matched, and by an unpickler that knows arrays, sparse matrices, lists and dictionaries and
-refuses every other name. Order and split are those of PyTorch Geometric's `Planetoid`: the rows of
-the test part lie in the order of `test.index`. Fifteen test papers of CiteSeer have no words, no
-citations and no label; as there they get zeros, and the label 0.
+SHA-256 matched, and by an unpickler that knows arrays of numbers, sparse matrices, lists and
+dictionaries, makes them itself, and refuses every other name. Order and split are those of PyTorch
+Geometric's `Planetoid`: the rows of the test part lie in the order of `test.index`. Fifteen test
+papers of CiteSeer have no words, no citations and no label; as there they get zeros, and the label
+0.
 """
 
 from __future__ import annotations
@@ -31,15 +32,70 @@ _KARATE_Y = "1111333101311100310101002200200200"
 _KARATE_TRAIN = (0, 4, 8, 24)
 
 
+# What a file of numbers may hold. Others, above all Python objects ("O"), are memory addresses.
+_CODES = ("b1", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8")
+
+
+class _Code:
+    """Takes the place of `numpy.dtype` in a pickle: the code of a plain number, and its order."""
+
+    def __init__(self, code: str, *_flags: object) -> None:
+        if code not in _CODES:
+            raise pickle.UnpicklingError(f"it names the numbers {code!r}, which no data need")
+        self.code, self.order = code, "="
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        if len(state) < 5 or state[1] not in "<>=|" or any(part is not None for part in state[2:5]):
+            raise pickle.UnpicklingError("it has numbers with parts, which no data need")
+        self.order = state[1]
+
+
+class _Array:
+    """Takes the place of an array: its numbers are copied out of the bytes, within bounds."""
+
+    def __init__(self, *_start: object) -> None: ...
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        import numpy as np
+
+        _, shape, code, by_columns, raw = state
+        raw = raw.encode("latin1") if isinstance(raw, str) else bytes(raw)
+        numbers = np.frombuffer(raw, np.dtype(code.order + code.code))
+        self.plain = numbers.reshape(shape, order="F" if by_columns else "C").copy()
+
+
+class _Sparse:
+    """Takes the place of a sparse matrix: it is made anew, and its indices are checked."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        from scipy.sparse import csr_matrix
+
+        parts = tuple(state[part].plain for part in ("data", "indices", "indptr"))
+        self.plain = csr_matrix(parts, shape=state["_shape"])
+        self.plain.check_format(full_check=True)
+
+
+def _plain(held: Any) -> Any:
+    """Arrays and sparse matrices in the place of what stood for them."""
+    if isinstance(held, (_Array, _Sparse)):
+        return held.plain
+    if isinstance(held, list):
+        return [_plain(part) for part in held]
+    if isinstance(held, dict):
+        return {key: _plain(part) for key, part in held.items()}
+    return held
+
+
 class _ArraysOnly(pickle.Unpickler):
-    """Reads arrays, sparse matrices, lists and dictionaries, and runs nothing else."""
+    """Reads arrays, sparse matrices, lists and dictionaries, and runs nothing else.
+
+    NumPy's own functions for pickles are not called: given forged arguments they make arrays over
+    memory that is none of theirs.
+    """
 
     def find_class(self, module: str, name: str) -> Any:
         """Return what a pickle may name; Python 2 called `builtins` `__builtin__`."""
         import collections
-
-        import numpy as np
-        from scipy.sparse import csr_matrix
 
         allowed: dict[tuple[str, str], Any] = {
             ("collections", "defaultdict"): collections.defaultdict
@@ -47,17 +103,17 @@ class _ArraysOnly(pickle.Unpickler):
         for builtins in ("builtins", "__builtin__"):
             allowed |= {(builtins, "list"): list, (builtins, "dict"): dict}
         for core in ("numpy.core", "numpy._core"):
-            allowed[f"{core}.multiarray", "_reconstruct"] = np.empty(0).__reduce__()[0]
+            allowed[f"{core}.multiarray", "_reconstruct"] = _Array
         for sparse in ("scipy.sparse.csr", "scipy.sparse._csr"):
-            allowed[sparse, "csr_matrix"] = csr_matrix
-        allowed |= {("numpy", "ndarray"): np.ndarray, ("numpy", "dtype"): np.dtype}
+            allowed[sparse, "csr_matrix"] = _Sparse
+        allowed |= {("numpy", "ndarray"): _Array, ("numpy", "dtype"): _Code}
         if (module, name) not in allowed:
             raise pickle.UnpicklingError(f"it names {module}.{name}, which no data need")
         return allowed[module, name]
 
 
 def read_pickle(stream: IO[bytes], what: str) -> Any:
-    """Read a pickle of arrays, sparse matrices, lists and dictionaries, and no other.
+    """Read a pickle of arrays of numbers, sparse matrices, lists and dictionaries, and no other.
 
     Args:
         stream: an open binary file.
@@ -75,8 +131,8 @@ def read_pickle(stream: IO[bytes], what: str) -> Any:
         {0: [1, 2]}
     """
     try:
-        return _ArraysOnly(stream, encoding="latin1").load()
-    except (pickle.UnpicklingError, EOFError, AttributeError, TypeError, ValueError) as error:
+        return _plain(_ArraysOnly(stream, encoding="latin1").load())
+    except Exception as error:  # a damaged pickle may raise nearly anything
         cause = str(error) or type(error).__name__
         raise DataError(what, f"no pickle of plain arrays: {cause}", "Fetch it again.") from error
 
