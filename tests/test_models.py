@@ -133,6 +133,8 @@ def test_graph_networks_refuse_edges_in_columns():
     for model in (models.GCN(3, 2), models.GraphNet((3, 4, 2), kind="gin")):
         with pytest.raises(ValueError, match=r"edge_index of shape \(2, E\), got \(5, 2\)"):
             model(torch.zeros(4, 3), pairs)
+    with pytest.raises(ValueError, match="multiples of 4, got"):
+        models.GraphNet((3, 6, 2), kind="gat")
 
 
 @pytest.mark.parametrize(

@@ -286,3 +286,5 @@ def test_node_link_draws_each_edge_once_and_classes_in_their_colours():
     assert widths[3] > widths[0] == widths[1] == widths[2]
     with pytest.raises(ValueError, match="outside 0 to 1"):
         plots.node_link(edges, 2)
+    with pytest.raises(ValueError, match=r"\(2, E\), got \(4, 2\)"):
+        plots.node_link(edges.T, 3)

@@ -89,7 +89,8 @@ class GraphNet(nn.Module):
         dropout: probability to zero a hidden value in training.
 
     Raises:
-        ValueError: for fewer than two sizes, an unknown kind, or nodes or edges of another shape.
+        ValueError: for fewer than two sizes, an unknown kind, a hidden width that four heads cannot
+            share, or nodes or edges of another shape.
 
     Example:
         >>> import torch
@@ -105,6 +106,8 @@ class GraphNet(nn.Module):
             raise ValueError(f"sizes needs at least two widths, got {tuple(sizes)}")
         if kind not in KINDS:
             raise ValueError(f"unknown kind {kind!r}; there are {', '.join(KINDS)}")
+        if kind == "gat" and any(width % 4 for width in sizes[1:-1]):
+            raise ValueError(f"four heads share a hidden width: multiples of 4, got {sizes[1:-1]}")
         last = len(sizes) - 2
         self.convs = nn.ModuleList(
             _layer(kind, n_in, n_out, last=i == last)

@@ -40,7 +40,7 @@ def node_link(
         ax: axes to draw on; default new ones.
 
     Raises:
-        ValueError: if an edge names a node that there is not.
+        ValueError: if an edge names a node that there is not, or for edges of another shape.
 
     Example:
         >>> import torch
@@ -51,6 +51,8 @@ def node_link(
     import networkx as nx
 
     edges = edge_index.detach().cpu()
+    if edges.ndim != 2 or edges.shape[0] != 2:
+        raise ValueError(f"expected edge_index of shape (2, E), got {tuple(edges.shape)}")
     if edges.numel() and not 0 <= int(edges.min()) <= int(edges.max()) < n_nodes:
         raise ValueError(f"edge_index names nodes outside 0 to {n_nodes - 1}")
     pairs = sorted({(min(u, v), max(u, v)) for u, v in edges.T.tolist()})
