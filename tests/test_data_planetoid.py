@@ -108,18 +108,12 @@ def test_memory_that_is_not_the_files_is_never_read() -> None:
             read_pickle(io.BytesIO(pickle.dumps({0: [forged]}, protocol=3)), "a file")
 
 
-def test_a_changed_byte_raises_nothing_but_data_error() -> None:
+def test_a_pickle_that_was_cut_anywhere_raises_nothing_but_data_error() -> None:
     held = {"a": np.arange(6), "m": csr_matrix(np.eye(3, dtype=np.float32)), "g": {0: [1, 2]}}
-    whole, rng = pickle.dumps(held, protocol=3), np.random.default_rng(0)
-    refused = 0
-    for _ in range(1_000):
-        changed = bytearray(whole)
-        changed[rng.integers(len(whole))] = rng.integers(256)
-        try:
-            read_pickle(io.BytesIO(bytes(changed)), "a file")
-        except DataError:
-            refused += 1
-    assert refused > 100
+    whole = pickle.dumps(held, protocol=3)
+    for length in range(len(whole)):
+        with pytest.raises(DataError, match="a file: no pickle of plain arrays"):
+            read_pickle(io.BytesIO(whole[:length]), "a file")
 
 
 def test_a_damaged_pickle_is_named() -> None:
