@@ -284,15 +284,30 @@ def test_a_nodule_has_its_volume():
     assert 0.85 < sum(ratios) / 6 < 1.2
 
 
-def test_nodules_keep_apart(scan, mask):
-    table = ct.implant(scan, mask, seed=5, count=30).table
-    nodules = table[table.kind == "nodule"]
-    xyz, size = (
-        torch.tensor(nodules[["x", "y", "z"]].values),
-        torch.tensor(nodules.diameter_mm.values),
-    )
-    gaps = torch.cdist(xyz, xyz) - (size[:, None] + size) / 2
-    assert gaps.fill_diagonal_(1).min() > 0
+def test_a_crowd_keeps_apart_and_inside():
+    """Nothing but the mask and the other nodules limits the places: no vessel, no wall."""
+    scan = ct.Scan(torch.full((40, 60, 60), -850.0), (0, 0, 0), (2.0, 1.0, 1.0))
+    mask = torch.zeros(scan.hu.shape, dtype=torch.bool)
+    mask[10:30, 15:45, 15:45] = True
+    done = ct.implant(scan, mask, seed=0, count=12, diameter_mm=[6.0])
+    assert not (done.scan.hu - scan.hu)[~mask].gt(30).any()
+    xyz = torch.tensor(done.table[["x", "y", "z"]].values)
+    assert torch.cdist(xyz, xyz).fill_diagonal_(100).min() > 6 * 1.3
+    assert (done.labels.flatten().bincount()[1:] > 30).all()  # none hides another
+
+
+def test_a_nodule_lies_around_its_place():
+    scan = ct.Scan(torch.full((20, 30, 30), -850.0), (0, 0, 0), (4.0, 2.0, 2.0))
+    everywhere = torch.ones(scan.hu.shape, dtype=torch.bool)
+    offsets = []
+    for seed in range(30):
+        done = ct.implant(scan, everywhere, seed=seed, count=1, diameter_mm=[9])
+        weight = done.scan.hu - scan.hu
+        voxels = weight.nonzero()
+        places = scan.to_xyz(voxels) * weight[tuple(voxels.T)][:, None]
+        row = done.table.iloc[0]
+        offsets.append(places.sum(0) / weight.sum() - torch.tensor([row.x, row.y, row.z]))
+    assert torch.stack(offsets).mean(0).abs().max() < 0.3  # mm; half a voxel would be 1 or 2
 
 
 def test_implants_depend_on_the_seed_alone(scan, mask, implants):

@@ -206,7 +206,7 @@ def implant(
             voxel = inside[int(rng.integers(len(inside)))]
             center = voxel + torch.from_numpy(rng.uniform(-0.5, 0.5, 3))
             box = _box(scan, center, reach)
-            if box is None or not mask[box].all() or labels[box].any():
+            if box is None or not mask[box].all():
                 continue
             near = [
                 float(((center - other) * scan.spacing).norm()) < reach + row["diameter_mm"]
