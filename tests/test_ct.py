@@ -291,6 +291,7 @@ def test_a_crowd_keeps_apart_and_inside():
     mask[10:30, 15:45, 15:45] = True
     done = ct.implant(scan, mask, seed=0, count=12, diameter_mm=[6.0])
     assert not (done.scan.hu - scan.hu)[~mask].gt(30).any()
+    assert (done.scan.hu > scan.hu)[done.labels > 0].all()  # nor wipes out its rim
     xyz = torch.tensor(done.table[["x", "y", "z"]].values)
     assert torch.cdist(xyz, xyz).fill_diagonal_(100).min() > 6 * 1.3
     assert (done.labels.flatten().bincount()[1:] > 30).all()  # none hides another

@@ -110,7 +110,7 @@ def _spine(scan: Scan, threshold: float, middle: float) -> Tensor:
     import numpy as np
     from scipy import ndimage
 
-    step = [1, *(max(1, int(2 / mm)) for mm in scan.spacing.tolist()[1:])]
+    step = [1, *(max(1, round(2.2 / mm)) for mm in scan.spacing.tolist()[1:])]
     thin = scan.part(*(slice(None, None, k) for k in step))
     coarse = torch.nn.functional.avg_pool2d(
         scan.hu.unsqueeze(1), step[1:], step[1:], ceil_mode=True

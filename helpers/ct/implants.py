@@ -217,7 +217,7 @@ def implant(
         else:
             raise ValueError(f"the lungs have room for {number} of {count} nodules")
         share = _filled(scan, box, center, diameter / 2, rng)
-        old = scan.hu[box]
+        old = hu[box].clone()  # a neighbour's corner may lie in this box
         hu[box] = torch.minimum(old + contrast * share, old.clamp(min=80.0))  # no bone
         labels[box] = torch.where(
             share >= min(0.5, float(share.max())), number + 1, labels[box]
