@@ -47,6 +47,14 @@ def changed(file, **notes):
     return out.getvalue()
 
 
+def without(file, keyword):
+    """The same slice with a header that does not say this."""
+    header, out = pydicom.dcmread(io.BytesIO(file)), io.BytesIO()
+    delattr(header, keyword)
+    header.save_as(out)
+    return out.getvalue()
+
+
 def rotation(seed):
     """A random rotation, with a reflection for every second seed."""
     q, r = torch.linalg.qr(
@@ -165,6 +173,9 @@ def test_accidents_with_folders_are_refused(files):
         ct.read_dicom([changed(files[0], SeriesInstanceUID="1.2.3"), *files[1:]])
     with pytest.raises(ValueError, match="at least two"):
         ct.read_dicom(files[:1])
+    for keyword in ("RescaleSlope", "RescaleIntercept"):
+        with pytest.raises(ValueError, match="Hounsfield units unknown"):
+            ct.read_dicom([*ordered[:-1], without(ordered[-1], keyword)])
     tilted = [changed(f, ImagePositionPatient=[0, 2.0 * k, 8.0 * k]) for k, f in enumerate(ordered)]
     with pytest.raises(ValueError, match="tilted"):
         ct.read_dicom(tilted)

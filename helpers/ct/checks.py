@@ -130,7 +130,10 @@ def check(scan: Scan, mask: Tensor) -> list[Finding]:
     scale of Hounsfield, so that a wrong scale shows.
 
     Args:
-        scan: a scan of a whole chest.
+        scan: a scan of a whole chest in axial slices: rows run from front to back, columns from
+            side to side, whichever way. Other slices of a good scan fail. So may
+            one that was thinned to pixels of over 2 mm: single voxels of bone are noisy, and
+            the spine is not found.
         mask: its lungs.
 
     Returns:

@@ -26,7 +26,9 @@ class Implants(NamedTuple):
     Attributes:
         scan: the altered scan.
         labels: int16 ``(D, H, W)``: 0, or the id of the nodule that fills at least half of the
-            voxel. A nodule that fills no voxel by half has the voxels that it fills most.
+            voxel. A nodule that fills no voxel by half has the voxels that it fills most. So
+            where voxels are not small against a nodule, its label has another volume than a ball
+            of its diameter: measure on labels by label, not by ``diameter_mm``.
         table: a row for each candidate: ``id`` (from 1 on for nodules, 0 for vessels), ``kind``
             ("nodule" or "vessel"), ``x``, ``y``, ``z`` in mm, ``i``, ``r``, ``c`` of the voxel,
             ``diameter_mm``, ``contrast_hu`` (NaN for vessels), ``series``.

@@ -89,7 +89,8 @@ def lung_mask(scan: Scan, *, threshold: float = -400.0, closing_mm: float = 5.0)
     is not.
 
     Args:
-        scan: in Hounsfield units: with a missing intercept there is no air and no lung.
+        scan: axial slices in Hounsfield units: with a missing intercept there is no air and no
+            lung, and in other slices the lungs may reach the edge.
         threshold: between lung and tissue, HU.
         closing_mm: width of what is closed.
 

@@ -106,7 +106,8 @@ class Scan:
             xyz: ``(..., 3)`` in mm.
 
         Returns:
-            ``(..., 3)``, int64; it may lie outside the volume.
+            ``(..., 3)``, int64; it may lie outside the volume. On the border between two voxels
+            the one with the even number is taken, as ``torch.round`` does.
         """
         return self.to_irc(xyz).round().long()
 
@@ -183,9 +184,10 @@ def read_dicom(files: Iterable[bytes | str | Path]) -> Scan:
         files: the files of one series, as bytes or paths.
 
     Raises:
-        ValueError: for less than two slices, files of several series, distances between slices
-            that differ by more than a hundredth (a slice is missing, or there twice), or
-            slices that are shifted sideways (a tilted gantry).
+        ValueError: for less than two slices, files of several series, files that do not say
+            how to rescale, distances between slices that differ by more than a hundredth (a
+            slice is missing, or there twice), or slices that are shifted sideways (a tilted
+            gantry).
 
     Example:
         >>> from data_scripts import load
@@ -203,6 +205,11 @@ def read_dicom(files: Iterable[bytes | str | Path]) -> Scan:
         values = {str(header.get(what)) for header in headers}
         if len(values) > 1:
             raise ValueError(f"the files have {len(values)} values of {what}: not one series")
+    for header in headers:
+        if "ModalityLUTSequence" not in header and not (
+            "RescaleSlope" in header and "RescaleIntercept" in header
+        ):
+            raise ValueError("a file has no rescale slope and intercept: Hounsfield units unknown")
     direction = _axes(headers[0])
     places = _float64([[float(v) for v in header.ImagePositionPatient] for header in headers])
     along = places @ direction[:, 2]

@@ -33,6 +33,12 @@ def voxel_of(xyz, origin, spacing, direction):
     return (steps.flip(0) / spacing).long()
 
 
+# %% exercise 1, wrong: a half added, then cut off (must say: half added, then cut off)
+def voxel_of(xyz, origin, spacing, direction):
+    steps = torch.linalg.inv(direction) @ (xyz - origin)
+    return (steps.flip(0) / spacing + 0.5).long()
+
+
 # %% exercise 1, wrong: direction forwards (must say: applied, not undone)
 def voxel_of(xyz, origin, spacing, direction):
     steps = direction @ (xyz - origin)
@@ -98,6 +104,12 @@ def slice_order(positions, orientation):
     return along.argsort(), along.diff().abs().mean().item()
 
 
+# %% exercise 2, wrong: floats as an order (must say: the order is int64)
+def slice_order(positions, orientation):
+    along = positions @ torch.linalg.cross(orientation[:3], orientation[3:])
+    return along.argsort().double(), along.sort().values.diff().mean().item()
+
+
 # %% exercise 2, wrong: only the order (must say: a pair is expected)
 def slice_order(positions, orientation):
     normal = torch.linalg.cross(orientation[:3], orientation[3:])
@@ -158,6 +170,15 @@ def crop_mm(scan, xyz, half_mm):
     sides = [k for w in reversed(reach) for k in (w, w)]
     padded = nn.functional.pad(scan.hu, sides, value=0.0)
     starts = scan.to_voxel(xyz).tolist()
+    return padded[tuple(slice(k, k + 2 * w + 1) for k, w in zip(starts, reach))].clone()
+
+
+# %% exercise 3, wrong: the address cut off (must say: other voxels than those around the place)
+def crop_mm(scan, xyz, half_mm):
+    reach = [round(half_mm / mm) for mm in scan.spacing.tolist()]
+    sides = [k for w in reversed(reach) for k in (w, w)]
+    padded = nn.functional.pad(scan.hu, sides, value=-1000.0)
+    starts = (scan.to_irc(xyz) + 1e-6).long().tolist()
     return padded[tuple(slice(k, k + 2 * w + 1) for k, w in zip(starts, reach))].clone()
 
 
