@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from helpers.models.transformer import KeyValueCache, Transformer
+from helpers.models.transformer import Transformer
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -172,7 +172,7 @@ def greedy(
     """
     max_length = 2 * source.shape[1] + 10 if max_length is None else max_length
     memory, mask = model.encode(source), model.keep(source)
-    kept = KeyValueCache() if cache else None
+    kept = model.new_cache() if cache else None
     tokens = torch.full((len(source), 1), BOS, device=source.device)
     done = torch.zeros(len(source), dtype=torch.bool, device=source.device)
     for _ in range(max_length):
@@ -223,7 +223,7 @@ def beam_search(
     n, device = len(source), source.device
     rows = torch.arange(n, device=device).repeat_interleave(beam)
     memory, mask = model.encode(source)[rows], model.keep(source)[rows]
-    kept = KeyValueCache()
+    kept = model.new_cache()
     tokens = torch.full((n * beam, 1), BOS, device=device)
     sums = torch.full((n, beam), -torch.inf, device=device)
     sums[:, 0] = 0.0  # all beginnings are the same at first: one of them counts

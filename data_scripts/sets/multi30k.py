@@ -142,8 +142,8 @@ DATASETS = (
             "English-Russian pairs from Django's catalogues, in place of English-German captions",
             "results are not Multi30k results",
         ),
-        extent=lambda content: " + ".join(
-            f"{len(content[part]):,}" for part in ("train", "val", "test")
-        ) + " pairs",
+        extent=lambda content: (
+            " + ".join(f"{len(content[part]):,}" for part in ("train", "val", "test")) + " pairs"
+        ),
     ),
 )

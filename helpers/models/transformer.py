@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from helpers.models._cache import KeyValueCache
 from helpers.models._shapes import check_tokens
 
-__all__ = ["KeyValueCache", "MultiHeadAttention", "Transformer", "sinusoidal_positions"]
-
+__all__ = ["MultiHeadAttention", "Transformer", "sinusoidal_positions"]
 
 
 def sinusoidal_positions(length: int, width: int) -> Tensor:
@@ -37,44 +37,6 @@ def sinusoidal_positions(length: int, width: int) -> Tensor:
         torch.arange(0, width, 2, dtype=torch.float64) * (-math.log(10_000) / width)
     )
     return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1).float()
-
-
-class KeyValueCache:
-    """Keys and values of the decoder's attentions, kept from one step of decoding to the next.
-
-    A decoder that writes one token at a time needs, of all earlier tokens, only their keys and
-    values. Those of the encoder's output never change. Made by :meth:`Transformer.decode`'s
-    caller, one for each batch of sentences.
-
-    Attributes:
-        length: tokens that went through the decoder.
-
-    Example:
-        >>> model = Transformer(20, 20, width=8, layers=1, heads=2, hidden=16).eval()
-        >>> memory, cache = model.encode(torch.tensor([[5, 6]])), KeyValueCache()
-        >>> _ = model.decode(torch.tensor([[2]]), memory, cache=cache)
-        >>> cache.length
-        1
-    """
-
-    def __init__(self) -> None:
-        self.length = 0
-        self._kept: dict[tuple[int, str], tuple[Tensor, Tensor]] = {}
-
-    def get(self, layer: int, kind: str) -> tuple[Tensor, Tensor] | None:
-        """Return keys and values ``(N, heads, L, width / heads)`` of a layer, None at first."""
-        return self._kept.get((layer, kind))
-
-    def put(self, layer: int, kind: str, keys: Tensor, values: Tensor) -> None:
-        """Keep keys and values."""
-        self._kept[layer, kind] = keys, values
-
-    def reorder(self, rows: Tensor) -> None:
-        """Keep these rows of the batch, in this order: what beam search asks for."""
-        self._kept = {
-            place: (keys.index_select(0, rows), values.index_select(0, rows))
-            for place, (keys, values) in self._kept.items()
-        }
 
 
 class MultiHeadAttention(nn.Module):
@@ -120,9 +82,7 @@ class MultiHeadAttention(nn.Module):
         """Return the keys and the values of the vectors, split into heads."""
         return self.split(self.key(x)), self.split(self.value(x))
 
-    def attend(
-        self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None
-    ) -> Tensor:
+    def attend(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
         """Let each of the vectors ``(N, Q, width)`` look at keys that are split already."""
         dropout = self.dropout if self.training else 0.0
         found = F.scaled_dot_product_attention(
@@ -185,9 +145,9 @@ class _Block(nn.Module):
         self.attention = MultiHeadAttention(width, heads, dropout)
         self.cross = MultiHeadAttention(width, heads, dropout) if crossed else None
         self.feed_forward = _FeedForward(width, hidden, dropout)
-        self.residuals = nn.ModuleList(
-            _Residual(width, dropout, norm_first) for _ in range(3 if crossed else 2)
-        )
+        self.around_self = _Residual(width, dropout, norm_first)
+        self.around_cross = _Residual(width, dropout, norm_first) if crossed else None
+        self.around_feed = _Residual(width, dropout, norm_first)
 
     def forward(
         self,
@@ -198,23 +158,23 @@ class _Block(nn.Module):
         cache: KeyValueCache | None = None,
         layer: int = 0,
     ) -> Tensor:
-        first, *middle, last = self.residuals
-        inside = first.before(x)
+        inside = self.around_self.before(x)
         keys, values = self.attention.keys_and_values(inside)
         if cache is not None:
             if (kept := cache.get(layer, "self")) is not None:
                 keys = torch.cat([kept[0], keys], dim=2)
                 values = torch.cat([kept[1], values], dim=2)
             cache.put(layer, "self", keys, values)
-        x = first.after(x, self.attention.attend(inside, keys, values, mask))
-        if self.cross is not None and memory is not None:
+        x = self.around_self.after(x, self.attention.attend(inside, keys, values, mask))
+        if self.cross is not None and self.around_cross is not None and memory is not None:
             found = cache.get(layer, "cross") if cache is not None else None
             keys, values = self.cross.keys_and_values(memory) if found is None else found
             if cache is not None:
                 cache.put(layer, "cross", keys, values)
-            inside = middle[0].before(x)
-            x = middle[0].after(x, self.cross.attend(inside, keys, values, memory_mask))
-        return last.after(x, self.feed_forward(last.before(x)))
+            inside = self.around_cross.before(x)
+            found_there = self.cross.attend(inside, keys, values, memory_mask)
+            x = self.around_cross.after(x, found_there)
+        return self.around_feed.after(x, self.feed_forward(self.around_feed.before(x)))
 
 
 class Transformer(nn.Module):
@@ -222,7 +182,7 @@ class Transformer(nn.Module):
 
     Vaswani et al.: Attention is all you need, NeurIPS 2017, arXiv:1706.03762, in the size of its
     base model, with attention without biases and the norm before each sublayer. The vocabularies
-    take 15,370,000 parameters; without them it has 44,103,680 (K9.r1). The vectors of words
+    take 15,370,000 parameters; without them it has 44,103,680. The vectors of words
     are multiplied by the root of the width before the position codes are added.
 
     Shapes: token numbers ``(N, S)`` and ``(N, T)`` to logits ``(N, T, target words)``. Place t
@@ -304,6 +264,10 @@ class Transformer(nn.Module):
         x = table(tokens) * math.sqrt(self.width)
         return self.dropout(x + self.places[start:end].to(x.dtype))
 
+    def new_cache(self) -> KeyValueCache:
+        """Return an empty cache for :meth:`decode`, for one batch of sentences."""
+        return KeyValueCache()
+
     def keep(self, source: Tensor) -> Tensor:
         """Return the mask ``(N, 1, 1, S)`` of the source: True for words, False for padding."""
         return (source != self.pad)[:, None, None, :]
@@ -330,7 +294,7 @@ class Transformer(nn.Module):
             target: with a cache only those tokens that are not in it yet.
             memory: what :meth:`encode` returned.
             mask: what :meth:`keep` returned; without it the source has no padding.
-            cache: of the same batch; it is changed.
+            cache: what :meth:`new_cache` returned, of the same batch; it is changed.
         """
         check_tokens(target)
         start = cache.length if cache is not None else 0
