@@ -140,7 +140,8 @@ def collate_pairs(
 def _allowed(scores: Tensor) -> Tensor:
     """Take padding and the start sign out of the choice: a sentence has neither inside."""
     scores = scores.clone()
-    scores[:, [PAD, BOS]] = -torch.inf
+    for token in (PAD, BOS):
+        scores[:, token] = -torch.inf
     return scores
 
 
