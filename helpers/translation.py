@@ -5,6 +5,7 @@ Taught in notebooks/20_transformers.ipynb.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -39,8 +40,9 @@ def train_bpe(texts: Iterable[str], vocab_size: int) -> Tokenizer:
     """Train byte-pair encoding: start with letters, join the most frequent pair, again and again.
 
     Sennrich, Haddow, Birch: Neural machine translation of rare words with subword units, ACL 2016,
-    arXiv:1508.07909. Words keep the blank before them as ``▁``, so decoding gives the text back;
-    punctuation is never joined to a word.
+    arXiv:1508.07909. Words keep the blank before them as ``▁``, so decoding gives the text back, if
+    its letters are known, it begins with none, and NFKC leaves it as it is (``½`` becomes
+    ``1⁄2``). Unknown letters are lost. Punctuation is never joined to a word.
 
     Args:
         texts: of the training part only.
@@ -145,9 +147,16 @@ def _allowed(scores: Tensor) -> Tensor:
     return scores
 
 
+def _limits(source: Tensor, max_length: int | None) -> Tensor:
+    """Return the most tokens of each translation: a sentence's own, whatever its batch is."""
+    if max_length is None:
+        return 2 * (source != PAD).sum(dim=1) + 10
+    return torch.full((len(source),), max_length, device=source.device)
+
+
 def _cut(row: list[int]) -> list[int]:
-    """Return the tokens in front of the first end sign."""
-    return row[: row.index(EOS)] if EOS in row else row
+    """Return the tokens in front of the end sign, or of the padding behind a full sentence."""
+    return list(itertools.takewhile(lambda token: token not in (EOS, PAD), row))
 
 
 @torch.no_grad()
@@ -159,9 +168,9 @@ def greedy(
     Args:
         model: in evaluation mode.
         source: token numbers ``(N, S)``.
-        max_length: stop after so many tokens; default twice the source and ten more.
-        cache: keep keys and values instead of computing them anew at each step; the result is
-            the same.
+        max_length: stop after so many tokens; default twice the source's own and ten more.
+        cache: keep keys and values instead of computing them anew at each step. The result is
+            the same but for rounding: in half precision a near tie can fall the other way.
 
     Returns:
         Token numbers of each translation, without ``<s>`` and ``</s>``.
@@ -171,19 +180,17 @@ def greedy(
         >>> len(greedy(model, torch.tensor([[5, 6, 3]]), max_length=4)[0]) <= 4
         True
     """
-    max_length = 2 * source.shape[1] + 10 if max_length is None else max_length
+    limits = _limits(source, max_length)
     memory, mask = model.encode(source), model.keep(source)
     kept = model.new_cache() if cache else None
     tokens = torch.full((len(source), 1), BOS, device=source.device)
-    done = torch.zeros(len(source), dtype=torch.bool, device=source.device)
-    for _ in range(max_length):
+    done = limits <= 0
+    while not done.all():
         new = tokens[:, -1:] if cache else tokens
         best = _allowed(model.decode(new, memory, mask, kept)[:, -1]).argmax(dim=1)
         best = best.masked_fill(done, PAD)
         tokens = torch.cat([tokens, best[:, None]], dim=1)
-        done = done | (best == EOS)
-        if done.all():
-            break
+        done = done | (best == EOS) | (tokens.shape[1] > limits)
     return [_cut(row) for row in tokens[:, 1:].tolist()]
 
 
@@ -201,10 +208,13 @@ def beam_search(
     Args:
         model: in evaluation mode.
         source: token numbers ``(N, S)``.
-        beam: beginnings that are kept. With 1 the result is that of :func:`greedy`.
+        beam: beginnings that are kept. With 1 the result is that of :func:`greedy`, but for ties,
+            which half precision has.
         penalty: beginnings are ranked by the sum of their log-probabilities, divided by their
-            number of tokens to this power. With 0 short translations win.
-        max_length: stop after so many tokens; default twice the source and ten more.
+            number of tokens (the end sign counts) to this power. With 0 short translations win.
+            A finished translation keeps its place only as long as it is among the best, so
+            beginnings that end badly can push it out.
+        max_length: stop after so many tokens; default twice the source's own and ten more.
 
     Returns:
         Token numbers of each translation, without ``<s>`` and ``</s>``.
@@ -220,8 +230,9 @@ def beam_search(
     """
     if beam < 1:
         raise ValueError(f"a beam needs at least one place, got {beam}")
-    max_length = 2 * source.shape[1] + 10 if max_length is None else max_length
-    n, device = len(source), source.device
+    limits, n, device = _limits(source, max_length), len(source), source.device
+    if n == 0:
+        return []
     rows = torch.arange(n, device=device).repeat_interleave(beam)
     memory, mask = model.encode(source)[rows], model.keep(source)[rows]
     kept = model.new_cache()
@@ -229,8 +240,8 @@ def beam_search(
     sums = torch.full((n, beam), -torch.inf, device=device)
     sums[:, 0] = 0.0  # all beginnings are the same at first: one of them counts
     lengths = torch.zeros(n, beam, device=device)
-    done = torch.zeros(n, beam, dtype=torch.bool, device=device)
-    for _ in range(max_length):
+    done = (limits <= 0)[:, None].expand(n, beam)
+    while not done.all():
         logits = model.decode(tokens[:, -1:], memory, mask, kept)[:, -1]
         step = _allowed(F.log_softmax(logits.float(), dim=1)).view(n, beam, -1)
         words = step.shape[2]
@@ -244,12 +255,10 @@ def beam_search(
         parent, token = chosen // words, chosen % words
         sums = total.flatten(1).gather(1, chosen)
         lengths = grown.gather(1, parent)
-        done = done.gather(1, parent) | (token == EOS)
+        done = done.gather(1, parent) | (token == EOS) | (lengths >= limits[:, None])
         place = (torch.arange(n, device=device)[:, None] * beam + parent).flatten()
         tokens = torch.cat([tokens[place], token.view(-1, 1)], dim=1)
         kept.reorder(place)
-        if done.all():
-            break
     best = (sums / lengths.clamp(min=1) ** penalty).argmax(dim=1)
     found = tokens.view(n, beam, -1)[torch.arange(n, device=device), best, 1:]
     return [_cut(row) for row in found.tolist()]
@@ -267,7 +276,8 @@ def translate(
 ) -> list[str]:
     """Translate sentences with a model in any mode; it is evaluated and left as it was.
 
-    Sentences of similar length are computed together: less padding, the same translations.
+    Sentences of similar length are computed together: less padding, the same translations (but
+    for rounding).
 
     Args:
         model: trained with pairs of :func:`encode_pairs`.
@@ -285,17 +295,19 @@ def translate(
         2
     """
     was_training, device = model.training, next(model.parameters()).device
-    model.eval()
     rows = [[*e.ids, EOS] for e in source.encode_batch(list(texts))]
     order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
     found: dict[int, str] = {}
-    for start in range(0, len(order), batch_size):
-        places = order[start : start + batch_size]
-        batch = _padded([rows[i] for i in places], PAD).to(device)
-        if beam == 1:
-            numbers = greedy(model, batch, **options)
-        else:
-            numbers = beam_search(model, batch, beam=beam, **options)
-        found.update(zip(places, target.decode_batch(numbers), strict=True))
-    model.train(was_training)
+    model.eval()
+    try:
+        for start in range(0, len(order), batch_size):
+            places = order[start : start + batch_size]
+            batch = _padded([rows[i] for i in places], PAD).to(device)
+            if beam == 1:
+                numbers = greedy(model, batch, **options)
+            else:
+                numbers = beam_search(model, batch, beam=beam, **options)
+            found.update(zip(places, target.decode_batch(numbers), strict=True))
+    finally:
+        model.train(was_training)
     return [found[i] for i in range(len(rows))]

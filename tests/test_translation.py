@@ -191,12 +191,26 @@ def test_a_sentence_is_translated_alike_in_any_company():
     model = made(tokenizer.get_vocab_size())
     texts = ["a bb", "ccc dddd a bb a a", "dddd", "bb"]
     model.train()
-    for options in ({"beam": 1}, {"beam": 3}):
-        together = translate(model, texts, tokenizer, tokenizer, **options, max_length=8)
-        alone = [translate(model, [text], tokenizer, tokenizer, **options, max_length=8)[0]
-                 for text in texts]  # fmt: skip
+    searches = itertools.product((1, 3), ({}, {"max_length": 8}))  # {}: each sentence's own limit
+    for beam, options in searches:
+        options |= {"beam": beam}
+        together = translate(model, texts, tokenizer, tokenizer, **options)
+        alone = [translate(model, [text], tokenizer, tokenizer, **options)[0] for text in texts]
         assert together == alone
     assert model.training
+    with pytest.raises(TypeError):
+        translate(model, texts, tokenizer, tokenizer, breadth=3)
+    assert model.training
+
+
+def test_limits_and_empty_batches():
+    model, source = made(), batch()[0]
+    for search in (greedy, beam_search):
+        own = [2 * n + 10 for n in (source != PAD).sum(dim=1).tolist()]
+        found = [len(row) for row in search(model, source)]
+        assert all(n <= most for n, most in zip(found, own, strict=True))
+        assert search(model, source, max_length=0) == [[]] * 4
+        assert search(model, source[:0]) == []
 
 
 def test_subwords_give_the_text_back():

@@ -92,6 +92,13 @@ def decoder_mask(tokens, pad):
     return causal.expand(len(tokens), 1, -1, -1)
 
 
+# %% exercise 2, wrong: padding is always 0 (must say: its number is pad, not always 0)
+def decoder_mask(tokens, pad):
+    length = tokens.shape[1]
+    causal = torch.ones(length, length, dtype=torch.bool).tril()
+    return causal & (tokens != PAD)[:, None, None, :]
+
+
 # %% exercise 2, wrong: itself hidden (must say: a word must see itself)
 def decoder_mask(tokens, pad):
     length = tokens.shape[1]
