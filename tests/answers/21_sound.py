@@ -24,11 +24,6 @@ def heard_at(frequency, rate):
     return frequency % rate
 
 
-# %% exercise 1, wrong: one mirror for all (must say: a tone above the rate)
-def heard_at(frequency, rate):
-    return frequency if frequency <= rate / 2 else min(abs(rate - frequency), rate / 2) * 0.99 + 1
-
-
 # %% exercise 1, wrong: no remainder for many times the rate (must say: above half the rate)
 def heard_at(frequency, rate):
     return frequency if frequency <= rate / 2 else abs(frequency - rate)
@@ -69,7 +64,7 @@ def to_db(power, top_db):
 
 # %% exercise 2, wrong: a clamp too coarse (must say: a quiet clip)
 def to_db(power, top_db):
-    db = 10 * torch.log10(power.clamp(min=1e-6))
+    db = 10 * torch.log10(power.clamp(min=1e-9))
     return (db - db.amax(dim=(1, 2), keepdim=True)).clamp(min=-top_db)
 
 
