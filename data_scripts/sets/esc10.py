@@ -77,7 +77,7 @@ def make(seed: int) -> Content:
             file = io.BytesIO()
             samples = _sound(label, seed * 1000 + 10 * label + fold)
             soundfile.write(file, samples, RATE, format="FLAC", subtype="PCM_16")
-            names.append(f"{label + 1:03d}_{fold}-standin-A.flac")
+            names.append(f"{label + 1:03d}_{fold}-made{label}{fold}-A.flac")
             files.append(file.getvalue())
     return _content(names, files)
 

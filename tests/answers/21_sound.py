@@ -13,6 +13,12 @@ def heard_at(frequency, rate):
     return torch.tensor(rate - frequency if frequency > rate / 2 else frequency)
 
 
+# %% exercise 1, right: a number of NumPy
+def heard_at(frequency, rate):
+    rest = np.int64(frequency) % rate
+    return np.minimum(rest, rate - rest)
+
+
 # %% exercise 1, wrong: the mirror for every tone (must say: a tone below half the rate stays)
 def heard_at(frequency, rate):
     rest = frequency % rate
@@ -177,6 +183,15 @@ def time_mask(x, max_width):
 def time_mask(x, max_width):
     width = int(torch.randint(max_width + 1, ()))
     start = int(torch.randint(x.shape[1] - width + 1, ()))
+    covered = x.clone()
+    covered[:, :, start : start + width] = 0
+    return covered
+
+
+# %% exercise 4, wrong: always at one of the ends (must say: in the middle is never covered)
+def time_mask(x, max_width):
+    width = int(torch.randint(max_width + 1, ()))
+    start = 0 if torch.rand(()) < 0.5 else x.shape[2] - width
     covered = x.clone()
     covered[:, :, start : start + width] = 0
     return covered
