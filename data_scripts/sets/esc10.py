@@ -11,10 +11,14 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from .._core import Content, DataSet, File, StandIn
 from .._manifests import manifest
+
+if TYPE_CHECKING:
+    import numpy as np
 
 CLASSES = (
     "dog bark",
@@ -59,7 +63,8 @@ def make(seed: int) -> Content:
     """Generated sounds: for each kind one recording a fold, 5 s, one channel, as FLAC files.
 
     Kinds differ as the real ones do: steady noise, slow swells, clicks, calls with a pitch,
-    engines. The recordings of a kind differ in pitch, pace and loudness.
+    engines. The recordings of a kind differ in pitch, pace, loudness, and in the noise of the
+    place: its colour and its level.
 
     Args:
         seed: of the generator.
@@ -72,7 +77,7 @@ def make(seed: int) -> Content:
             file = io.BytesIO()
             samples = _sound(label, seed * 1000 + 10 * label + fold)
             soundfile.write(file, samples, RATE, format="FLAC", subtype="PCM_16")
-            names.append(f"{label + 1:03d}_{fold}-standin-A.flac")
+            names.append(f"{label + 1:03d}_{fold}-made{label}{fold}-A.flac")
             files.append(file.getvalue())
     return _content(names, files)
 
@@ -121,7 +126,19 @@ def _sound(label: int, seed: int) -> object:
         lambda: noise * (rng.random(len(t)) < 0.0006 * pace).astype(float) * 3 + 0.03 * noise,
     )
     sound = kinds[label]()
+    sound = sound / sound.std() + _place(rng, len(t))
     return rng.uniform(0.4, 0.9) * sound / abs(sound).max()
+
+
+def _place(rng: np.random.Generator, count: int) -> np.ndarray:
+    """What a microphone adds at one place: steady noise of one colour and level."""
+    import numpy as np
+
+    hz = np.fft.rfftfreq(count, 1 / RATE)
+    centre, slope, level = rng.uniform(200, 8000), rng.uniform(0, 1.2), rng.uniform(-8, 2)
+    colour = (hz + 50) ** -slope * (1 + 3 * np.exp(-(((hz - centre) / (0.3 * centre)) ** 2)))
+    noise = np.fft.irfft(colour * np.fft.rfft(rng.normal(0, 1, count)), count)
+    return 10 ** (level / 20) * noise / noise.std()
 
 
 _FILES = tuple(
