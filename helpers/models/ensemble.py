@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -71,7 +72,7 @@ class ParallelMLP(nn.Module):
         if len(sizes) < 2 or members < 1:
             raise ValueError(f"two sizes and a member are needed, got {sizes} and {members}")
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
-        for inputs, outputs in zip(sizes, sizes[1:]):
+        for inputs, outputs in pairwise(sizes):
             bound = 1 / math.sqrt(inputs)
             weight, bias = torch.empty(members, inputs, outputs), torch.empty(members, 1, outputs)
             self.weights.append(nn.Parameter(weight.uniform_(-bound, bound)))
@@ -87,6 +88,6 @@ class ParallelMLP(nn.Module):
             raise ValueError(
                 f"expected ({members}, N, {inputs}) or (N, {inputs}), got {tuple(given)}"
             )
-        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases)):
+        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             x = torch.baddbmm(bias, F.relu(x) if layer else x, weight)
         return x

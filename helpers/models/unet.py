@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -22,7 +24,7 @@ def _block(inputs: int, outputs: int, padding: bool, batch_norm: bool) -> nn.Seq
 
 def _cropped(x: Tensor, like: Tensor) -> Tensor:
     """The middle of ``x``, as large as ``like``."""
-    top, left = ((a - b) // 2 for a, b in zip(x.shape[2:], like.shape[2:]))
+    top, left = ((a - b) // 2 for a, b in zip(x.shape[2:], like.shape[2:], strict=True))
     return x[:, :, top : top + like.shape[2], left : left + like.shape[3]]
 
 
@@ -79,10 +81,10 @@ class UNet(nn.Module):
         self.in_channels, self.skips = in_channels, skips
         widths = [channels * 2**level for level in range(depth)]
         self.down = nn.ModuleList(
-            _block(a, b, padding, batch_norm) for a, b in zip([in_channels, *widths], widths)
+            _block(a, b, padding, batch_norm) for a, b in pairwise([in_channels, *widths])
         )
         self.enlarge, self.up = nn.ModuleList(), nn.ModuleList()
-        for low, high in zip(widths[:0:-1], widths[-2::-1]):
+        for low, high in pairwise(widths[::-1]):
             if up == "transposed":
                 self.enlarge.append(nn.ConvTranspose2d(low, high, 2, stride=2))
             else:
@@ -104,7 +106,7 @@ class UNet(nn.Module):
             x = block(F.max_pool2d(x, 2) if level else x)
             kept.append(x)
         kept.pop()
-        for enlarge, block in zip(self.enlarge, self.up):
+        for enlarge, block in zip(self.enlarge, self.up, strict=True):
             x = enlarge(x)
             copied = _cropped(kept.pop(), x)
             x = block(torch.cat([copied if self.skips else torch.zeros_like(copied), x], dim=1))
