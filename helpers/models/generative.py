@@ -87,9 +87,8 @@ class ResidualSR(nn.Module):
             nn.Conv2d(channels, 3 * scale**2, 3, padding=1),
             nn.PixelShuffle(scale),
         )
-        last = self.body[4]
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(last.bias)
+        for parameter in self.body[4].parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
         """Enlarge pictures."""
