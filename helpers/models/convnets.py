@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from helpers.models._shapes import check_images
 
-__all__ = ["CNNNet", "LeNet", "MnistCNN", "Net", "NetBatchNorm", "NetDropout"]
+__all__ = ["CNNNet", "LeNet", "MnistCNN", "ModelToBreak", "Net", "NetBatchNorm", "NetDropout"]
 
 
 class LeNet(nn.Module):
@@ -73,6 +73,35 @@ class MnistCNN(nn.Module):
         x = self.dropout1(F.max_pool2d(x, 2))
         x = F.relu(self.fc1(x.flatten(1)))
         return self.fc2(self.dropout2(x))
+
+
+class ModelToBreak(nn.Module):
+    """The network that a textbook attacks (B9.l12), 62,006 parameters.
+
+    Two 5×5 convolutions with ReLU and 2×2 max pooling, then linear layers 400, 120, 84, 10.
+
+    Shapes: ``(N, 3, 32, 32)`` to logits ``(N, num_classes)``.
+
+    Example:
+        >>> ModelToBreak()(torch.zeros(2, 3, 32, 32)).shape
+        torch.Size([2, 10])
+    """
+
+    def __init__(self, num_classes: int = 10) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 6, kernel_size=5)
+        self.conv2 = nn.Conv2d(6, 16, kernel_size=5)
+        self.fc1 = nn.Linear(16 * 5 * 5, 120)
+        self.fc2 = nn.Linear(120, 84)
+        self.fc3 = nn.Linear(84, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map images to logits."""
+        check_images(x, 3, 32)
+        x = F.max_pool2d(F.relu(self.conv1(x)), 2)
+        x = F.max_pool2d(F.relu(self.conv2(x)), 2)
+        x = F.relu(self.fc1(x.flatten(1)))
+        return self.fc3(F.relu(self.fc2(x)))
 
 
 class CNNNet(nn.Module):
