@@ -91,8 +91,8 @@ class TextTransformer(nn.Module):
             hidden = hidden | later
         # A place of padding looks at itself, for a row in which all is hidden has no softmax.
         hidden = hidden & ~torch.eye(length, dtype=torch.bool, device=tokens.device)
-        heads = self.blocks.layers[0].self_attn.num_heads  # type: ignore[union-attr]
-        return self.blocks(x, mask=hidden.repeat_interleave(heads, dim=0))  # type: ignore[arg-type]
+        heads = self.blocks.layers[0].self_attn.num_heads
+        return self.blocks(x, mask=hidden.repeat_interleave(heads, dim=0))
 
     def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
         """Map token numbers to the logits of a token at each place."""
