@@ -29,13 +29,10 @@ def diagnose(kind):
     return sorted(name for name, row in FINDS.items() if found & row)
 
 
-# %% exercise 1, wrong: one check only (must say: the bug is not on the list)
+# %% exercise 1, wrong: nobody is accused (must say: the bug is not on the list)
 def diagnose(kind):
-    return (
-        sorted(n for n in FINDS if "overfit" in FINDS[n])
-        if alarm(CHECKS["overfit"], kind(0))
-        else []
-    )
+    found = [name for name, check in CHECKS.items() if alarm(check, kind(0))]
+    return [name for name, row in FINDS.items() if row == found]  # a set is no list
 
 
 # %% exercise 1, wrong: everything that is not cleared (must say: a right program is accused)
