@@ -35,6 +35,13 @@ def diagnose(kind):
     return [name for name, row in FINDS.items() if row == found]  # a set is no list
 
 
+# %% exercise 1, wrong: one program for all checks (must say: the bug is not on the list)
+def diagnose(kind):
+    program = kind(0)
+    found = {name for name, check in CHECKS.items() if alarm(check, program)}
+    return sorted(name for name, row in FINDS.items() if found and row == found)
+
+
 # %% exercise 1, wrong: everything that is not cleared (must say: a right program is accused)
 def diagnose(kind):
     found = {name for name, check in CHECKS.items() if alarm(check, kind(0))}
@@ -71,6 +78,16 @@ def influences(function, x):
     x = x.clone().requires_grad_()
     (grad,) = torch.autograd.grad(function(x).sum(), x)
     return grad.ne(0).any(dim=1)
+
+
+# %% exercise 2, wrong: the plain sum of each output (must say: a dependence is missed)
+def influences(function, x):
+    x = x.clone().requires_grad_()
+    rows = []
+    for output in function(x):
+        (grad,) = torch.autograd.grad(output.sum(), x, retain_graph=True)
+        rows.append(grad.ne(0).any(dim=1))
+    return torch.stack(rows)
 
 
 # %% exercise 2, wrong: inputs are rows (must say: rows and columns are exchanged)
