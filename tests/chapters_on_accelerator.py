@@ -16,9 +16,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-# From the last to the first: recurrent layers, which this device computes step by step, take long
-# and are better begun early than waited for at the end.
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"), reverse=True)
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 ALLOWED = tomllib.loads((ROOT / "tests" / "warnings_allowed.toml").read_text(encoding="utf-8"))[
     "allowed"
 ]

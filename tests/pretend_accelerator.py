@@ -34,9 +34,10 @@ from typing import ClassVar
 import torch
 import torch.utils.backend_registration as registration
 from torch._decomp import decompositions
+from torch.autograd.function import once_differentiable
 from torch.optim import optimizer
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
 NAME = "sim"
 aten = torch.ops.aten
@@ -307,7 +308,58 @@ def _written(schema, args, kwargs, out):
     return returned if len(returned) > 1 else returned[0]
 
 
-# --- recurrent cells: on an accelerator PyTorch fuses them, so each is spelled out ----------------
+# --- recurrent layers: an accelerator computes each in one operation ------------------------------
+
+
+class _Recurrent(torch.autograd.Function):
+    """One recurrent layer on the CPU, its steps hidden; differentiable once, as cuDNN's is."""
+
+    @staticmethod
+    def forward(ctx, func, structure, *leaves):
+        ctx.inputs = [
+            leaf.raw.detach().requires_grad_(leaf.requires_grad)
+            if isinstance(leaf, SimTensor)
+            else leaf
+            for leaf in leaves
+        ]
+        with torch.enable_grad():
+            ctx.outs = func(*tree_unflatten(ctx.inputs, structure))
+        return tuple(SimTensor(out.detach()) for out in ctx.outs)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, *grads):
+        wanted = [
+            i for i, x in enumerate(ctx.inputs) if isinstance(x, torch.Tensor) and x.requires_grad
+        ]
+        found = torch.autograd.grad(
+            ctx.outs,
+            [ctx.inputs[i] for i in wanted],
+            [grad.raw for grad in grads],
+            retain_graph=True,
+        )
+        result = [None] * len(ctx.inputs)
+        for i, grad in zip(wanted, found, strict=True):
+            result[i] = SimTensor(grad)
+        return None, None, *result
+
+
+def _recurrent(func, by_steps):
+    """Return the kernel of a layer; under autocast its steps are dispatched, and so are narrow."""
+
+    def kernel(*args):
+        if torch.is_autocast_enabled(NAME):
+            return by_steps(*args)
+        found = _Unwrapped()
+        plain = [found.value(position, value) for position, value in enumerate(args)]
+        lengths = 1 if func._overloadname == "data" else None  # CUDA, too, has them on the CPU
+        _refuse_mixed(func, [(key, tensor) for key, tensor in found.on_cpu if key != lengths])
+        leaves, structure = tree_flatten(args)
+        if torch.is_grad_enabled() and any(getattr(leaf, "requires_grad", 0) for leaf in leaves):
+            return _Recurrent.apply(func, structure, *leaves)
+        return tuple(_wrap(out) for out in func(*plain))
+
+    return kernel
 
 
 def _lstm_cell(inputs, state, w_ih, w_hh, b_ih=None, b_hh=None):
@@ -325,11 +377,18 @@ def _gru_cell(inputs, hidden, w_ih, w_hh, b_ih=None, b_hh=None):
     return new + (z_in + z_h).sigmoid() * (hidden - new)
 
 
-WHOLE = {
+_BY_STEPS = {
     aten.lstm.input: decompositions.lstm_impl,
     aten.lstm.data: decompositions.lstm_data_impl,
     aten.gru.input: decompositions.gru_impl,
     aten.gru.data: decompositions.gru_impl_data,
+    aten.rnn_tanh.input: decompositions.rnn_tanh_input,
+    aten.rnn_tanh.data: decompositions.rnn_tanh_data,
+    aten.rnn_relu.input: decompositions.rnn_relu_input,
+    aten.rnn_relu.data: decompositions.rnn_relu_data,
+}
+WHOLE = {
+    **{func: _recurrent(func, by_steps) for func, by_steps in _BY_STEPS.items()},
     aten.lstm_cell.default: _lstm_cell,
     aten.gru_cell.default: _gru_cell,
 }

@@ -268,7 +268,7 @@ def test_efficientnet_has_the_stages_of_the_paper():
 
 @pytest.mark.parametrize("kind", ["RNN", "GRU", "LSTM"])
 def test_token_rnn_is_embedding_recurrence_and_head_and_goes_on_from_a_state(kind):
-    net = models.TokenRNN(7, embedding=3, hidden=5, kind=kind, layers=2)
+    net = models.TokenRNN(7, embedding=3, hidden=5, cell=kind, layers=2)
     tokens = torch.randint(7, (2, 6))
     outputs, state = net.recurrent(F.embedding(tokens, net.embedding.weight))
     logits, returned = net(tokens)
@@ -280,8 +280,8 @@ def test_token_rnn_is_embedding_recurrence_and_head_and_goes_on_from_a_state(kin
 
 
 def test_token_rnn_refuses_what_it_cannot_build():
-    with pytest.raises(ValueError, match="unknown kind 'lstm'; there are RNN, GRU, LSTM"):
-        models.TokenRNN(7, embedding=3, hidden=5, kind="lstm")
+    with pytest.raises(ValueError, match="unknown cell 'lstm'; there are RNN, GRU, LSTM"):
+        models.TokenRNN(7, embedding=3, hidden=5, cell="lstm")
     with pytest.raises(ValueError, match="at least two"):
         models.TokenRNN(7, embedding=3, hidden=5, dropout=0.5)
     net = models.TokenRNN(7, embedding=3, hidden=5, layers=2, dropout=0.5)

@@ -19,9 +19,9 @@ NETWORKS = {
     "convolution": lambda: models.TextCNN(30, 8, 6),
     "lstm": lambda: models.RecurrentClassifier(30, 8, 6),
     "gru, both directions": lambda: models.RecurrentClassifier(
-        30, 8, 6, cell="gru", bidirectional=True
+        30, 8, 6, cell="GRU", bidirectional=True
     ),
-    "two layers": lambda: models.RecurrentClassifier(30, 8, 6, cell="rnn", num_layers=2),
+    "two layers": lambda: models.RecurrentClassifier(30, 8, 6, cell="RNN", num_layers=2),
 }
 
 
@@ -140,14 +140,15 @@ def test_padding_never_changes_a_result(build):
 @pytest.mark.parametrize("build", NETWORKS.values(), ids=NETWORKS)
 def test_networks_refuse_wrong_input(build):
     model = build()
-    for tokens, lengths in (
-        (torch.ones(2, 3), torch.ones(2, dtype=torch.long)),
-        (torch.ones(3, dtype=torch.long), torch.ones(3, dtype=torch.long)),
-        (torch.ones(2, 3, dtype=torch.long), torch.ones(3, dtype=torch.long)),
+    whole = torch.ones(2, 3, dtype=torch.long)
+    for tokens, lengths, message in (
+        (whole.float(), whole[:, 0], r"whole numbers \(N, L\), got \(2, 3\) of type torch.float32"),
+        (whole[0], whole[0], r"whole numbers \(N, L\), got \(3,\)"),
+        (whole, whole[0], r"expected lengths \(2,\), one a text, got \(3,\)"),
     ):
-        with pytest.raises(ValueError, match=r"whole numbers of words \(N, L\)"):
+        with pytest.raises(ValueError, match=message):
             model(tokens, lengths)
-    with pytest.raises(ValueError, match="cell must be one of"):
+    with pytest.raises(ValueError, match="unknown cell"):
         models.RecurrentClassifier(5, cell="tcn")
 
 

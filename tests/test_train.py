@@ -336,6 +336,40 @@ def test_resume_is_bit_exact(tmp_path, step, loader_kind):
         assert torch.equal(weights[name], value), name
 
 
+class Fading(nn.Module):
+    """A network whose noise fades with a count of steps that its state_dict does not have."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = models.MLP((8, 16, 2))
+        self.register_buffer("steps", torch.tensor(0.0), persistent=False)
+        self.register_buffer("last", None, persistent=False)
+
+    def forward(self, x):
+        self.steps += 1
+        x = x + torch.randn_like(x) / self.steps
+        if self.last is not None:
+            x = x + self.last
+        self.last = x.detach().mean(dim=0)
+        return self.layers(x)
+
+
+@pytest.mark.parametrize("step", [2, 3])
+def test_buffers_outside_the_state_dict_go_on_too(tmp_path, step):
+    def run(path, **options):
+        torch.manual_seed(0)
+        model = Fading()
+        return fit_small(model, path, checkpoint_every=1, **options), model
+
+    expected, whole = run(tmp_path / "whole.pt")
+    with pytest.raises(StopHere):
+        run(tmp_path / "part.pt", callbacks=[crash_at(step)])
+    history, model = run(tmp_path / "part.pt", callbacks=[lambda state: None])
+    assert list(history) == list(expected)
+    assert model.steps == whole.steps == 4
+    assert torch.equal(model.last, whole.last)
+
+
 def test_a_finished_run_is_loaded_and_not_trained_again(tmp_path):
     path = tmp_path / "run.pt"
     first = train_with_dropout(path, "tensors")

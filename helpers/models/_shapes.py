@@ -1,8 +1,13 @@
-"""Checks of input shapes that the models share: an error with the expected and given shape."""
+"""What models share: checks of input shapes, and the table of recurrent layers."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
+from torch import nn
+
+_CELLS: dict[str, Callable[..., nn.RNNBase]] = {"RNN": nn.RNN, "GRU": nn.GRU, "LSTM": nn.LSTM}
 
 
 def check_images(x: torch.Tensor, channels: int, size: int | None = None) -> None:
@@ -26,3 +31,44 @@ def check_images(x: torch.Tensor, channels: int, size: int | None = None) -> Non
     if not right or (size is not None and tuple(x.shape[2:]) != (size, size)):
         sides = "H, W" if size is None else f"{size}, {size}"
         raise ValueError(f"expected images of shape (N, {channels}, {sides}), got {tuple(x.shape)}")
+
+
+def check_tokens(tokens: torch.Tensor, longest: int | None = None) -> None:
+    """Check that a batch of texts is one of whole numbers, a text in each row.
+
+    Args:
+        tokens: the batch, ``(N, L)``.
+        longest: the largest L allowed; None for any.
+
+    Raises:
+        ValueError: with the expected and the given shape and type.
+
+    Example:
+        >>> check_tokens(torch.tensor([[5, 6, 7], [8, 0, 0]]))
+        >>> check_tokens(torch.zeros(2, 3))
+        Traceback (most recent call last):
+        ValueError: expected whole numbers (N, L), got (2, 3) of type torch.float32
+    """
+    whole = not (tokens.is_floating_point() or tokens.is_complex())
+    if tokens.ndim != 2 or not whole or (longest is not None and tokens.shape[1] > longest):
+        limit = "" if longest is None else f" with L of at most {longest}"
+        got = f"{tuple(tokens.shape)} of type {tokens.dtype}"
+        raise ValueError(f"expected whole numbers (N, L){limit}, got {got}")
+
+
+def recurrent_layer(cell: str) -> Callable[..., nn.RNNBase]:
+    """Return PyTorch's class of a recurrent layer.
+
+    Args:
+        cell: ``"RNN"``, ``"GRU"`` or ``"LSTM"``.
+
+    Raises:
+        ValueError: for another name.
+
+    Example:
+        >>> recurrent_layer("GRU").__name__
+        'GRU'
+    """
+    if cell not in _CELLS:
+        raise ValueError(f"unknown cell {cell!r}; there are {', '.join(_CELLS)}")
+    return _CELLS[cell]

@@ -6,9 +6,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-__all__ = ["TokenRNN"]
+from ._shapes import check_tokens, recurrent_layer
 
-_CELLS = {"RNN": nn.RNN, "GRU": nn.GRU, "LSTM": nn.LSTM}
+__all__ = ["TokenRNN"]
 
 
 class TokenRNN(nn.Module):
@@ -18,23 +18,23 @@ class TokenRNN(nn.Module):
     every step. The layout follows Mikolov et al.: Recurrent neural network based language model,
     Interspeech 2010, with an embedding for their one-hot input.
 
-    Shapes: tokens ``(N, T)`` to logits ``(N, T, n_tokens)``. The state is the layer's own:
+    Shapes: tokens ``(N, L)`` to logits ``(N, L, n_tokens)``. The state is the layer's own:
     ``(layers, N, hidden)``, for an LSTM a pair of these.
 
     Args:
         n_tokens: size of the vocabulary.
         embedding: numbers that stand for one token.
         hidden: units in each recurrent layer.
-        kind: ``"RNN"``, ``"GRU"`` or ``"LSTM"``.
+        cell: ``"RNN"``, ``"GRU"`` or ``"LSTM"``.
         layers: recurrent layers, one on top of the other.
         dropout: probability to zero a value between two recurrent layers; needs two layers.
 
     Raises:
-        ValueError: for an unknown kind, dropout with one layer, or input of another shape.
+        ValueError: for an unknown cell, dropout with one layer, or input of another shape.
 
     Example:
         >>> import torch
-        >>> model = TokenRNN(60, embedding=16, hidden=32, kind="LSTM")
+        >>> model = TokenRNN(60, embedding=16, hidden=32, cell="LSTM")
         >>> logits, state = model(torch.zeros(2, 5, dtype=torch.long))
         >>> logits.shape, state[0].shape
         (torch.Size([2, 5, 60]), torch.Size([1, 2, 32]))
@@ -46,23 +46,21 @@ class TokenRNN(nn.Module):
         *,
         embedding: int,
         hidden: int,
-        kind: str = "LSTM",
+        cell: str = "LSTM",
         layers: int = 1,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        if kind not in _CELLS:
-            raise ValueError(f"unknown kind {kind!r}; there are {', '.join(_CELLS)}")
         if dropout and layers < 2:
             raise ValueError("dropout acts between recurrent layers: it needs at least two")
         self.embedding = nn.Embedding(n_tokens, embedding)
-        self.recurrent = _CELLS[kind](embedding, hidden, layers, batch_first=True, dropout=dropout)
+        self.recurrent = recurrent_layer(cell)(
+            embedding, hidden, layers, batch_first=True, dropout=dropout
+        )
         self.head = nn.Linear(hidden, n_tokens)
 
     def forward(self, tokens: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """Return the logits at every step, and the state after the last one."""
-        if tokens.ndim != 2 or tokens.is_floating_point():
-            got = f"{tuple(tokens.shape)} of {tokens.dtype}"
-            raise ValueError(f"expected whole numbers of shape (N, T), got {got}")
+        check_tokens(tokens)
         outputs, state = self.recurrent(self.embedding(tokens), state)
         return self.head(outputs), state

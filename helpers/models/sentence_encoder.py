@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from helpers.models._packaged import packaged_file
+from ._packaged import packaged_file
+from ._shapes import check_tokens
 
 __all__ = ["SentenceEncoder", "sentence_encoder"]
 
@@ -66,11 +67,7 @@ class SentenceEncoder(nn.Module):
 
     def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
         """Map token numbers to unit vectors."""
-        if tokens.dim() != 2 or tokens.is_floating_point() or tokens.shape[1] > 512:
-            raise ValueError(
-                "expected whole token numbers (N, L) with L of at most 512, "
-                f"got {tuple(tokens.shape)} of type {tokens.dtype}"
-            )
+        check_tokens(tokens, longest=512)
         if mask is None:
             mask = torch.ones_like(tokens, dtype=torch.bool)
         places = torch.arange(tokens.shape[1], device=tokens.device)

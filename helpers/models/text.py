@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence
 
-__all__ = ["BagOfEmbeddings", "RecurrentClassifier", "TextCNN"]
+from ._shapes import check_tokens, recurrent_layer
 
-_CELLS: dict[str, Callable[..., nn.RNNBase]] = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}
+__all__ = ["BagOfEmbeddings", "RecurrentClassifier", "TextCNN"]
 
 
 def _lengths(tokens: Tensor, lengths: Tensor | None) -> Tensor:
     """Return the lengths, those of the rows if none are given; refuse what does not fit."""
-    whole = not (tokens.is_floating_point() or tokens.is_complex())
-    fits = lengths is None or lengths.shape == tokens.shape[:1]
-    if tokens.ndim != 2 or not whole or not fits:
-        given = "none" if lengths is None else str(tuple(lengths.shape))
+    check_tokens(tokens)
+    if lengths is None:
+        return torch.full(tokens.shape[:1], tokens.shape[1])
+    if lengths.shape != tokens.shape[:1]:
         raise ValueError(
-            "expected whole numbers of words (N, L) and lengths (N,), got "
-            f"{tuple(tokens.shape)} of type {tokens.dtype}, and lengths: {given}"
+            f"expected lengths ({tokens.shape[0]},), one a text, got {tuple(lengths.shape)}"
         )
-    return torch.full(tokens.shape[:1], tokens.shape[1]) if lengths is None else lengths
+    return lengths
 
 
 def _inside(tokens: Tensor, lengths: Tensor) -> Tensor:
@@ -142,7 +141,7 @@ class RecurrentClassifier(nn.Module):
         embedding_dim: numbers of a word vector.
         hidden_size: numbers of the state, in each direction.
         classes: number of logits; 1 for binary cross-entropy.
-        cell: ``"lstm"``, ``"gru"`` or ``"rnn"``.
+        cell: ``"RNN"``, ``"GRU"`` or ``"LSTM"``.
         num_layers: layers on top of each other.
         bidirectional: read from the end as well; the head gets both last states.
         dropout: probability to zero a number of the state in training, before the head.
@@ -164,16 +163,14 @@ class RecurrentClassifier(nn.Module):
         hidden_size: int = 100,
         classes: int = 2,
         *,
-        cell: str = "lstm",
+        cell: str = "LSTM",
         num_layers: int = 1,
         bidirectional: bool = False,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        if cell not in _CELLS:
-            raise ValueError(f"cell must be one of {tuple(_CELLS)}, got {cell!r}")
         self.embedding = nn.Embedding(vocab_size, embedding_dim, padding_idx=0)
-        self.encoder = _CELLS[cell](
+        self.encoder = recurrent_layer(cell)(
             embedding_dim,
             hidden_size,
             num_layers=num_layers,

@@ -307,6 +307,47 @@ PARTS = {
 }
 
 
+class UnsavedBuffers:
+    """The buffers that ``state_dict`` leaves out (``persistent=False``), for a resumed run.
+
+    A run may change them as it goes, a count of steps for example.
+
+    Example:
+        >>> net = nn.Module()
+        >>> net.register_buffer("steps", torch.tensor(3), persistent=False)
+        >>> UnsavedBuffers(net).state_dict()
+        {'steps': tensor(3)}
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.places: dict[str, tuple[nn.Module, str]] = {}
+        for prefix, module in model.named_modules():
+            for name in sorted(module._non_persistent_buffers_set):
+                self.places[f"{prefix}.{name}".removeprefix(".")] = (module, name)
+
+    def state_dict(self) -> dict[str, Tensor | None]:
+        """Return them by name; a buffer that is empty is None."""
+        return {place: module._buffers[name] for place, (module, name) in self.places.items()}
+
+    def load_state_dict(self, state: Mapping[str, Tensor | None]) -> None:
+        """Put them back on the device where they are now, or on that of the module's weights.
+
+        Raises:
+            KeyError: for other names than the model's.
+        """
+        if other := self.places.keys() ^ state.keys():
+            raise KeyError(f"other buffers: {', '.join(sorted(other))}")
+        for place, (module, name) in self.places.items():
+            here, there = module._buffers[name], state[place]
+            if there is None:
+                module._buffers[name] = None
+            elif here is not None and here.shape == there.shape:
+                here.copy_(there)  # whoever holds this tensor sees it
+            else:
+                near = next(module.parameters(), there) if here is None else here
+                module._buffers[name] = there.to(near.device, copy=True)
+
+
 @contextlib.contextmanager
 def all_or_nothing(parts: Mapping[str, Any]) -> Iterator[None]:
     """Put the state of all parts back if applying a checkpoint fails half-way."""

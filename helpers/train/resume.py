@@ -19,6 +19,7 @@ from helpers.train.callbacks import EarlyStopping, reset
 from helpers.train.checkpoint import (
     PARTS,
     CheckpointError,
+    UnsavedBuffers,
     all_or_nothing,
     apply_state,
     atomic_save,
@@ -68,6 +69,8 @@ class Saved:
             "model": self.model,
             "optimizer": loop.state.optimizer,
         }
+        if (buffers := UnsavedBuffers(self.model)).places:
+            self.parts["buffers outside the state_dict"] = buffers
         if loop.scheduler is not None:
             self.parts["scheduler"] = loop.scheduler
         if loop.scaler is not None:
