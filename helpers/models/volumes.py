@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 __all__ = ["LunaBlock", "LunaModel"]
@@ -21,6 +22,9 @@ class LunaBlock(nn.Sequential):
         in_channels: channels of the input.
         channels: channels of both convolutions.
 
+    Raises:
+        ValueError: for an input of another shape.
+
     Example:
         >>> LunaBlock(1, 8)(torch.zeros(2, 1, 4, 8, 8)).shape
         torch.Size([2, 8, 2, 4, 4])
@@ -34,6 +38,13 @@ class LunaBlock(nn.Sequential):
             nn.ReLU(inplace=True),
             nn.MaxPool3d(2, 2),
         )
+        self.in_channels = in_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map volumes to smaller ones with more channels."""
+        if x.ndim != 5 or x.shape[1] != self.in_channels:
+            raise ValueError(f"expected (N, {self.in_channels}, D, H, W), got {tuple(x.shape)}")
+        return super().forward(x)
 
 
 class LunaModel(nn.Module):
@@ -66,7 +77,7 @@ class LunaModel(nn.Module):
         super().__init__()
         self.size = tuple(size)
         depth, height, width = (side // 2 ** len(channels) for side in self.size)
-        left = depth * height * width
+        left = torch.Size((depth, height, width)).numel()
         if not left:
             raise ValueError(f"{len(channels)} blocks leave nothing of {self.size} voxels")
         pairs = itertools.pairwise((1, *channels))
