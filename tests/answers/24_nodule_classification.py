@@ -72,6 +72,14 @@ def alternate(label, generator):
     return index
 
 
+# %% exercise 2, right: one order of the nodules again and again
+def alternate(label, generator):
+    ones, zeros = (label == 1).nonzero().flatten(), (label == 0).nonzero().flatten()
+    others = zeros[torch.randperm(len(zeros), generator=generator)]
+    ones = ones[torch.randperm(len(ones), generator=generator)]
+    return torch.stack([ones[torch.arange(len(zeros)) % len(ones)], others], dim=1).flatten()
+
+
 # %% exercise 2, wrong: nodules with replacement (must say: differ by at most one)
 def alternate(label, generator):
     ones, zeros = (label == 1).nonzero().flatten(), (label == 0).nonzero().flatten()
@@ -165,5 +173,13 @@ def mirror(x, generator):
 def mirror(x, generator):
     for dim in (3, 4):
         coin = torch.rand(len(x), generator=generator) < 0.5
+        x = torch.where(coin.view(-1, 1, 1, 1, 1), x.flip(dim), x)
+    return x
+
+
+# %% exercise 3, wrong: one time in four (must say: come far too)
+def mirror(x, generator):
+    for dim in (2, 3, 4):
+        coin = torch.rand(len(x), generator=generator) < 0.25
         x = torch.where(coin.view(-1, 1, 1, 1, 1), x.flip(dim), x)
     return x
