@@ -121,6 +121,12 @@ class SimTensor(torch.Tensor):
     def __array__(self, dtype=None, copy=None):
         return self.numpy()
 
+    def __getitem__(self, index):
+        return super().__getitem__(_listed(index))
+
+    def __setitem__(self, index, value):
+        super().__setitem__(_listed(index), value)
+
     def data_ptr(self):
         return self.raw.data_ptr()
 
@@ -157,6 +163,15 @@ class SimTensor(torch.Tensor):
         if isinstance(self, torch.nn.Parameter):
             plain = torch.nn.Parameter(plain, requires_grad=self.requires_grad)
         return plain.__reduce_ex__(protocol)
+
+
+def _listed(index):
+    """Make tensors of the lists in an index; PyTorch would make them on the device, in C++."""
+    if isinstance(index, tuple):
+        return tuple(_listed(part) for part in index)
+    if isinstance(index, list) and all(isinstance(part, int) for part in index):
+        return torch.tensor(index)
+    return index
 
 
 def is_sim(device):

@@ -474,3 +474,16 @@ def test_recurrent_layers_load_a_state(kind):
         torch.testing.assert_close(layer(x.to(DEVICE))[0].cpu(), other(x)[0])
     layer(x.to(DEVICE))[0].sum().backward()
     assert layer.weight_ih_l0.grad is not None
+
+
+def test_lists_are_indices():
+    x = torch.arange(12.0).view(3, 4)
+    there = x.to(DEVICE)
+    for index in ([0, 2], [True, False, True], (slice(None), [3, 1]), ([0, 1], [2, 3])):
+        torch.testing.assert_close(there[index].cpu(), x[index])
+        changed, expected = there.clone(), x.clone()
+        changed[index] = expected[index] = -1.0
+        torch.testing.assert_close(changed.cpu(), expected)
+    weight = torch.ones(3, device=DEVICE, requires_grad=True)
+    weight[[0, 2]].sum().backward()
+    assert weight.grad.tolist() == [1, 0, 1]
