@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ._shapes import check_tokens, recurrent_layer
+from helpers.models._shapes import check_tokens, recurrent_layer
 
 __all__ = ["TokenRNN"]
 

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ._packaged import packaged_file
-from ._shapes import check_tokens
+from helpers.models._packaged import packaged_file
+from helpers.models._shapes import check_tokens
 
 __all__ = ["SentenceEncoder", "sentence_encoder"]
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from ._shapes import check_tokens, recurrent_layer
+from helpers.models._shapes import check_tokens, recurrent_layer
 
 __all__ = ["BagOfEmbeddings", "RecurrentClassifier", "TextCNN"]
 
