@@ -54,8 +54,9 @@ def test_the_lock_file_covers_pyproject_and_keeps_to_the_pins():
         re.match(r"([^=\s]+)==([^\s;]+)", line).groups() for line in lock if "==" in line
     )
     needed = set(project()["dependencies"])
-    for extra in ("book", "test"):
+    for extra in ("book", "test", "serve"):
         needed |= set(project()["optional-dependencies"][extra])
+    needed.discard("nn-pytorch-course[serve]")  # the extra itself, which is covered above
     assert names(needed) <= {name.lower().replace("_", "-") for name in versions}
     for pin in (ROOT / "tools" / "pins.txt").read_text(encoding="utf-8").splitlines():
         if "==" in pin:

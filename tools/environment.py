@@ -30,8 +30,10 @@ def text() -> str:
     """Return the content of environment.yml."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     packages = set(project["dependencies"])
-    for extra in ("book", "test"):
+    for extra in ("book", "test", "serve"):
         packages |= set(project["optional-dependencies"][extra])
+    # An extra may name another extra of the course: its packages stand here already.
+    packages = {package for package in packages if not package.startswith(project["name"])}
     lines = [f"  - python{project['requires-python']}", "  - pip", "  - pip:"]
     lines += [f'      - "{package}"' for package in sorted(packages, key=str.lower)]
     lines += ["      - --editable ."]
