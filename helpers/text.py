@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset, Sampler
 
 __all__ = ["PAD", "UNK", "BucketSampler", "TextDataset", "Vocabulary", "collate", "tokenize"]
@@ -190,10 +191,10 @@ def collate(
     lengths = [len(numbers) for numbers, _ in batch]
     if min(lengths) < 1:
         raise ValueError("a text without words can't be batched: give it the unknown word")
-    longest = max(lengths)
-    rows = [[*numbers, *[pad] * (longest - len(numbers))] for numbers, _ in batch]
+    texts = [torch.as_tensor(numbers, dtype=torch.long) for numbers, _ in batch]
+    tokens = pad_sequence(texts, batch_first=True, padding_value=pad)
     labels = torch.tensor([label for _, label in batch])
-    return (torch.tensor(rows), torch.tensor(lengths)), labels
+    return (tokens, torch.tensor(lengths)), labels
 
 
 class BucketSampler(Sampler[list[int]]):

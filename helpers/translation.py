@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.nn.utils.rnn import pad_sequence
 
 from helpers.models.transformer import Transformer
 
@@ -108,10 +109,8 @@ def encode_pairs(
 
 
 def _padded(rows: Sequence[Sequence[int]], pad: int) -> Tensor:
-    found = torch.full((len(rows), max(map(len, rows))), pad)
-    for row, numbers in zip(found, rows, strict=True):
-        row[: len(numbers)] = torch.as_tensor(numbers)
-    return found
+    texts = [torch.as_tensor(numbers, dtype=torch.long) for numbers in rows]
+    return pad_sequence(texts, batch_first=True, padding_value=pad)
 
 
 def collate_pairs(

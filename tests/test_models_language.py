@@ -94,7 +94,7 @@ def test_what_does_not_fit_is_refused(tokens):
     model = made(True, longest=8)
     with pytest.raises(ValueError, match="L of 1 to 8"):
         model(tokens)
-    with pytest.raises(ValueError, match="whole token numbers"):
+    with pytest.raises(ValueError, match="whole numbers"):
         model(tokens[:, :8].float())
     with pytest.raises(ValueError, match="a mask of bools"):
         model(tokens[:, :8], torch.ones(3, 8))

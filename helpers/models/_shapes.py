@@ -38,7 +38,8 @@ def check_tokens(tokens: torch.Tensor, longest: int | None = None) -> None:
 
     Args:
         tokens: the batch, ``(N, L)``.
-        longest: the largest L allowed; None for any.
+        longest: the largest L that the model has places for, which then needs one token at
+            least; None for any L.
 
     Raises:
         ValueError: with the expected and the given shape and type.
@@ -50,8 +51,9 @@ def check_tokens(tokens: torch.Tensor, longest: int | None = None) -> None:
         ValueError: expected whole numbers (N, L), got (2, 3) of type torch.float32
     """
     whole = not (tokens.is_floating_point() or tokens.is_complex())
-    if tokens.ndim != 2 or not whole or (longest is not None and tokens.shape[1] > longest):
-        limit = "" if longest is None else f" with L of at most {longest}"
+    fits = tokens.ndim == 2 and (longest is None or 1 <= tokens.shape[1] <= longest)
+    if not whole or not fits:
+        limit = "" if longest is None else f" with L of 1 to {longest}"
         got = f"{tuple(tokens.shape)} of type {tokens.dtype}"
         raise ValueError(f"expected whole numbers (N, L){limit}, got {got}")
 

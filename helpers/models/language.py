@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from helpers.models._shapes import check_tokens
+
 __all__ = ["TextTransformer"]
 
 
@@ -36,7 +38,7 @@ class TextTransformer(nn.Module):
         causal: forbid each place to see what comes after it.
 
     Raises:
-        ValueError: for tokens that are not whole numbers ``(N, L)`` with L of at most ``longest``,
+        ValueError: for tokens that are not whole numbers ``(N, L)`` with L of 1 to ``longest``,
             or a mask of another shape.
 
     Example:
@@ -71,12 +73,7 @@ class TextTransformer(nn.Module):
 
     def states(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return what the last block says at each place, ``(N, L, width)``."""
-        fits = tokens.ndim == 2 and not tokens.is_floating_point()
-        if not fits or not 0 < tokens.shape[1] <= self.longest:
-            raise ValueError(
-                f"expected whole token numbers (N, L) with L of 1 to {self.longest}, "
-                f"got {tuple(tokens.shape)} of type {tokens.dtype}"
-            )
+        check_tokens(tokens, longest=self.longest)
         if mask is None:
             mask = torch.ones_like(tokens, dtype=torch.bool)
         if mask.shape != tokens.shape or mask.dtype != torch.bool:
