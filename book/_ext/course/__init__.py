@@ -9,6 +9,8 @@ It does three things before Sphinx reads a page:
 - copies MathJax from an installed package into the site (:mod:`course.mathjax`), so that no page
   needs a CDN.
 
+Afterwards it puts slides, cards, texts and a feed beside the pages (:mod:`course.extras`).
+
 Every page is a function from data to text that a test can call.
 """
 
@@ -22,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 # A checkout that was never installed still finds its own helpers.
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
+from .extras import on_finished
 from .key import cache_path, execution_key, has_driver, real_data
 from .mathjax import copy_mathjax
 from .pages import generate
@@ -60,4 +63,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension with Sphinx."""
     app.connect("config-inited", _on_config, priority=100)
     app.connect("builder-inited", _on_builder)
+    app.connect("build-finished", on_finished)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

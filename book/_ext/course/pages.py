@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from .benchmarks import benchmarks_page
+from .extras import extra_pages
 from .models import model_index_page, read_models
 from .plan import load_course
 from .replication import read_records, replication_page
@@ -54,6 +55,7 @@ def generate(root: Path, folder: Path) -> list[str]:
             course, cached_runs(root, folder), f"Profile: {profile}. Data mode: {data}."
         ),
         "chapters": chapters_table(course),
+        **extra_pages(root),
     }
     target = root / "book" / "generated"
     return [name for name, text in pages.items() if write_if_changed(target / f"{name}.md", text)]
