@@ -5,6 +5,7 @@ import re
 import shutil
 import unicodedata
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,12 @@ def pages(site):  # noqa: F811
     return book_pages.read(site, CHAPTERS)
 
 
+def apart(function, *arguments):
+    """Call in a thread of its own: Playwright's pages for other tests may be open in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(function, *arguments).result()
+
+
 def squeezed(text):
     """Leave out what a line break may change, and take ligatures apart."""
     return re.sub(r"\s|-", "", unicodedata.normalize("NFKC", text))
@@ -86,7 +93,7 @@ def test_pdf(site, pages, tmp_path):  # noqa: F811
     answers = [e for page in pages for e in page.article.iterfind(".//div[@class='answer']/p")]
     words = [answer.text for answer in answers if len(answer.text or "") > 40]
     output = tmp_path / "two.pdf"
-    sheets = pdf.write(pages, site, output)
+    sheets = apart(pdf.write, pages, site, output)
     reader = PdfReader(output)
     assert sheets == len(reader.pages) > 40
     texts = [page.extract_text() for page in reader.pages]
@@ -112,13 +119,13 @@ def test_a_formula_that_mathjax_cannot_read_is_refused(site, pages, tmp_path):  
     formula = epub.formulas(pages)[0]
     formula.text = r"\(\frac{1}\)"
     with pytest.raises(SystemExit, match=r"frac|argument"):
-        epub.write(pages, site, tmp_path / "bad.epub")
+        apart(epub.write, pages, site, tmp_path / "bad.epub")
 
 
 def test_epub(site, pages, tmp_path, capsys):  # noqa: F811
     expected = len(epub.formulas(pages))
     output = tmp_path / "two.epub"
-    epub.write(pages, site, output)
+    apart(epub.write, pages, site, output)
     archive = zipfile.ZipFile(output)
     assert archive.namelist()[0] == "mimetype"
     assert archive.infolist()[0].compress_type == zipfile.ZIP_STORED
@@ -152,3 +159,17 @@ def test_zip_has_the_site_and_no_downloads(tmp_path):
     assert names == ["course/_static/a.js", "course/index.html"]
     with pytest.raises(SystemExit, match="build the site first"):
         downloads.zip_site(tmp_path / "nothing", tmp_path / "site.zip")
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_slides_show_their_figures_and_turn(site, name):  # noqa: F811
+    def look():
+        with pdf.opened(site / "slides" / f"{name}.html") as page:
+            for _ in range(2):
+                page.keyboard.press("ArrowRight")
+            page.wait_for_function("Math.abs(scrollY - 2 * innerHeight) < 9")
+            return page.locator("figure img").count(), page.locator("mjx-container").count()
+
+    figures, formulas = apart(look)
+    assert figures > 2
+    assert formulas > 5

@@ -135,7 +135,7 @@ def formats_page(citation: Mapping[str, Any], repository: str, branch: str, buil
         [
             "# Take it along, run it, cite it\n",
             "## Formats\n",
-            "| | |\n|:--|:--|",
+            "| Format | What it is |\n|:--|:--|",
             *made,
             '| <a href="../../llms.txt">Plain text</a> | a Markdown file for each chapter, listed '
             "in `llms.txt`, for language models and for searching |",

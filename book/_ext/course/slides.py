@@ -57,7 +57,7 @@ def figure(picture: Element, address: str) -> str:
         source = posixpath.normpath(posixpath.join(posixpath.dirname(address), source))
     alternative = escape(picture.get("alt", ""))
     return (
-        f'<figure><img src="{escape(source)}" alt="" loading="lazy">'
+        f'<figure><img src="{escape(source)}" alt="">'
         f"<figcaption>{alternative}</figcaption></figure>"
     )
 

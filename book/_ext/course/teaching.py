@@ -58,7 +58,7 @@ def exercise_rows(
         own = exercises.get(chapter.name, ())
         levels = sorted(e.difficulty for e in own)
         spread = f"{levels[0]} to {levels[-1]}" if own else "–"
-        deck = f'<a href="../../slides/{chapter.name}.html">slides</a>'
+        deck = f'<a href="../../slides/{chapter.name}.html">open</a>'
         rows.append(
             [
                 chapter_link(chapter, PREFIX),
@@ -124,7 +124,7 @@ def teaching_page(
             "By show of hands or on paper before week 1. Mark one box a line; nobody is graded.\n",
             table(
                 [
-                    "",
+                    "Can you …",
                     "I know it",
                     "I would look it up",
                     "I would ask",
@@ -141,7 +141,7 @@ def teaching_page(
             "page. The questions of all chapters are a [sheet](recall.md) and a file of cards, "
             '<a href="../../cards.tsv" download>cards.tsv</a>.\n',
             table(
-                ["Chapter", "Exercises", "Together", "Difficulty", "Questions", ""],
+                ["Chapter", "Exercises", "Together", "Difficulty", "Questions", "Slides"],
                 exercise_rows(chapters, exercises, cards, slides),
                 "lrrlrl",
             ),
