@@ -10,7 +10,7 @@ import yaml
 
 from tools import address
 
-from . import recall, release, slides, teaching, texts
+from . import addresses, recall, release, slides, teaching, texts
 from .plan import Chapter, chapters
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ def write_files(root: Path, outdir: Path, cache: Path | None) -> None:
     changelog = (root / "CHANGELOG.md").read_text(encoding="utf-8")
     feed = release.atom(changelog, TITLE, site)
     (outdir / "feed.xml").write_text(feed, encoding="utf-8")
+    addresses.write_redirects(root, outdir)
 
 
 def on_finished(app: Sphinx, error: Exception | None) -> None:
