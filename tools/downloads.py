@@ -48,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("what", nargs="?", choices=["all", "zip"], default="all")
     parser.add_argument("--site", type=Path, default=ROOT / "_build" / "html", metavar="FOLDER")
+    parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="some pages")
     options = parser.parse_args(arguments)
     if options.what == "zip":
         target = options.site.parent / NAMES[2]
@@ -58,7 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     zip_site(options.site, folder / NAMES[2])
     status = 0
     for name, tool in zip(NAMES, (pdf, epub), strict=False):
-        status |= tool.main(["--site", str(options.site), "--output", str(folder / name)])
+        paths = ["--site", str(options.site), "--output", str(folder / name)]
+        status |= tool.main([*paths, "--only", *options.only])
     for name in NAMES:
         print(f"{name}: {(folder / name).stat().st_size / 2**20:.1f} MB")
     return status
