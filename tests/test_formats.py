@@ -115,6 +115,24 @@ def test_pdf(site, pages, tmp_path):  # noqa: F811
     assert [path.name for path in tmp_path.iterdir()] == ["two.pdf"]
 
 
+def test_what_is_wider_than_the_paper_shrinks_or_is_named(tmp_path):
+    wide = "<table><tr>" + "<td>0.123456</td>" * 30 + "</tr></table>"
+    picture = "<p style='width: 900px'>long</p>"
+    file = tmp_path / "page.html"
+    file.write_text(f"<body style='margin: 0'><section class='page' id='p-1'>{wide}{picture}")
+
+    def fit():
+        with pdf.opened(file) as page:
+            page.set_viewport_size({"width": pdf.WIDTH, "height": 900})
+            return page.evaluate(pdf.FIT, pdf.WIDTH), page.evaluate(
+                "document.querySelector('table').getBoundingClientRect().right"
+            )
+
+    named, right = apart(fit)
+    assert named == ["p-1: long"]
+    assert 0.9 * pdf.WIDTH < right < pdf.WIDTH + 2
+
+
 def test_a_formula_that_mathjax_cannot_read_is_refused(site, pages, tmp_path):  # noqa: F811
     formula = epub.formulas(pages)[0]
     formula.text = r"\(\frac{1}\)"

@@ -149,7 +149,7 @@ def opened(file: Path) -> Iterator:
             page = started.new_page()
             page.set_default_timeout(PATIENCE)
             page.goto(file.resolve().as_uri(), timeout=PATIENCE)
-            page.evaluate("() => MathJax.startup.promise")
+            page.evaluate("() => window.MathJax?.startup?.promise")
             broken = page.evaluate(
                 "[...document.images].filter(i => !i.naturalWidth).map(i => i.src)"
             )
@@ -169,6 +169,23 @@ NUMBERS = """
     const number = numbers[link.getAttribute('href').slice(1)];
     if (number) link.querySelector('.number').textContent = number;
   }
+}
+"""
+
+
+# The text of print.css is 168 mm wide. What is wider is made smaller; it returns what is not.
+WIDTH = 635  # CSS pixels
+FIT = """
+(width) => {
+  const over = (e) => e.getBoundingClientRect().right - width - 2;
+  const all = [...document.querySelectorAll('.page :is(table, mjx-container[display])')];
+  for (const e of all.filter((e) => over(e) > 0)) {
+    const box = e.getBoundingClientRect();
+    e.style.zoom = (width - box.left) / box.width;
+  }
+  return [...document.querySelectorAll('.page :is(table, mjx-container, img, pre, p)')]
+    .filter((e) => over(e) > 0)
+    .map((e) => e.closest('.page').id + ': ' + (e.textContent || e.src).trim().slice(0, 60));
 }
 """
 
@@ -220,6 +237,10 @@ def write(pages: Sequence[Page], site: Path, output: Path) -> int:
     source.write_text(document(pages, site), encoding="utf-8")
     draft = output.with_suffix(".draft.pdf")
     with opened(source) as page:
+        page.set_viewport_size({"width": WIDTH, "height": 900})
+        page.emulate_media(media="print")
+        if wide := page.evaluate(FIT, WIDTH):
+            raise SystemExit(f"wider than the paper: {'; '.join(wide)}")
 
         def numbers() -> dict[str, int]:
             # Tags would make the file five times as large; for screen readers there is the EPUB.
