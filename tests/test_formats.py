@@ -117,9 +117,10 @@ def test_pdf(site, pages, tmp_path):  # noqa: F811
 
 def test_what_is_wider_than_the_paper_shrinks_or_is_named(tmp_path):
     wide = "<table><tr>" + "<td>0.123456</td>" * 30 + "</tr></table>"
-    picture = "<p style='width: 900px'>long</p>"
+    others = "<p style='width: 900px'>long</p>"
+    others += f"<pre style='overflow: hidden'>{'cut ' * 99}</pre><pre>short</pre>"
     file = tmp_path / "page.html"
-    file.write_text(f"<body style='margin: 0'><section class='page' id='p-1'>{wide}{picture}")
+    file.write_text(f"<body style='margin: 0'><section class='page' id='p-1'>{wide}{others}")
 
     def fit():
         with pdf.opened(file) as page:
@@ -129,7 +130,7 @@ def test_what_is_wider_than_the_paper_shrinks_or_is_named(tmp_path):
             )
 
     named, right = apart(fit)
-    assert named == ["p-1: long"]
+    assert [text[:9] for text in named] == ["p-1: long", "p-1: cut "]
     assert 0.9 * pdf.WIDTH < right < pdf.WIDTH + 2
 
 

@@ -184,7 +184,7 @@ FIT = """
     e.style.zoom = (width - box.left) / box.width;
   }
   return [...document.querySelectorAll('.page :is(table, mjx-container, img, pre, p)')]
-    .filter((e) => over(e) > 0)
+    .filter((e) => over(e) > 0 || (e.tagName === 'PRE' && e.scrollWidth > e.clientWidth + 2))
     .map((e) => e.closest('.page').id + ': ' + (e.textContent || e.src).trim().slice(0, 60));
 }
 """
