@@ -22,6 +22,7 @@ SMALL = """<article class="bd-article"><section id="one-block">
 <details class="admonition hide above-input"><summary><p>Show code</p></summary><pre>x = 1</pre>
 </details><p>See <a href="../book/glossary.html#g">this</a>, <a href="02_b.html">that</a>,
 <a href="https://example.org/">there</a>.</p><button onclick="go()">Copy</button>
+<p class="feedback">Unclear?</p>
 <audio src="data:audio/wav;base64,AA"></audio></section></article>"""
 
 
@@ -38,7 +39,7 @@ def article(tmp_path):
 
 def test_answers_and_code_are_open_and_buttons_gone(article):
     text = html.tostring(article, encoding="unicode")
-    assert not re.search("<(details|summary|button|audio)|onclick|headerlink|Show code", text)
+    assert not re.search("<(details|summary|button|audio)|onclick|headerlink|Show code|Unclear", text)
     assert "Answer 1" in text
     assert "Because." in text
     assert "x = 1" in text

@@ -32,6 +32,7 @@ LISTS = ("parts", "chapters", "sections", "entries")
 DROPPED_TAGS = {"button", "script", "style", "link", "meta", "iframe", "canvas", "form", "dialog"}
 DROPPED_TAGS |= {"nav", "audio", "video"}
 DROPPED = {"headerlink", "toctree-wrapper", "no-print", "d-print-none", "visually-hidden"}
+DROPPED |= {"feedback", "row-link", "only-dark"}
 # Attributes that HTML 5 has dropped, and handlers.
 OLD_ATTRIBUTES = ("align", "valign", "border", "scoped", "bgcolor", "cellpadding", "cellspacing")
 
@@ -144,7 +145,7 @@ def clean(article: Element) -> None:
             element.drop_tree()
             continue
         for name in list(element.attrib):
-            if name in OLD_ATTRIBUTES or name.startswith(("on", "aria-", "data-")):
+            if name in OLD_ATTRIBUTES or name.startswith(("on", "aria-", "data-", "loading")):
                 del element.attrib[name]
 
 

@@ -51,6 +51,13 @@ window.MathJax = {
             enableAssistiveMml: false}
 };
 """
+# A page may leave pictures for later.
+LOADED = """
+() => Promise.all([...document.images].map((image) => {
+  image.loading = "eager";
+  return image.decode().catch(() => null);
+}))
+"""
 SHIFTED = {"h1": "h2", "h2": "h3", "h3": "h4", "h4": "h5", "h5": "h6"}
 
 
@@ -150,6 +157,7 @@ def opened(file: Path) -> Iterator:
             page.set_default_timeout(PATIENCE)
             page.goto(file.resolve().as_uri(), timeout=PATIENCE)
             page.evaluate("() => window.MathJax?.startup?.promise")
+            page.evaluate(LOADED)
             broken = page.evaluate(
                 "[...document.images].filter(i => !i.naturalWidth).map(i => i.src)"
             )
