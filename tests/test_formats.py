@@ -39,7 +39,9 @@ def article(tmp_path):
 
 def test_answers_and_code_are_open_and_buttons_gone(article):
     text = html.tostring(article, encoding="unicode")
-    assert not re.search("<(details|summary|button|audio)|onclick|headerlink|Show code|Unclear", text)
+    assert not re.search(
+        "<(details|summary|button|audio)|onclick|headerlink|Show code|Unclear", text
+    )
     assert "Answer 1" in text
     assert "Because." in text
     assert "x = 1" in text

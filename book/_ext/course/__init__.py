@@ -1,6 +1,7 @@
 """The course's own Sphinx extension.
 
-It does three things before Sphinx reads a page:
+After the last page it puts slides, cards, texts and a feed beside them (:mod:`course.extras`). It
+does three things before Sphinx reads a page:
 
 - points MyST-NB at the cache of executed notebooks that belongs to the present state of
   ``helpers/``, ``data_scripts/`` and the environment (:mod:`course.key`);
@@ -8,8 +9,6 @@ It does three things before Sphinx reads a page:
   changed, so that an unchanged page is not built again;
 - copies MathJax from an installed package into the site (:mod:`course.mathjax`), so that no page
   needs a CDN.
-
-Afterwards it puts slides, cards, texts and a feed beside the pages (:mod:`course.extras`).
 
 Every page is a function from data to text that a test can call.
 """
@@ -61,7 +60,7 @@ def _on_builder(app: Sphinx) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension with Sphinx."""
+    app.connect("build-finished", on_finished)
     app.connect("config-inited", _on_config, priority=100)
     app.connect("builder-inited", _on_builder)
-    app.connect("build-finished", on_finished)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

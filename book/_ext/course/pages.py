@@ -6,8 +6,8 @@ import json
 import os
 from pathlib import Path
 
+from . import extras
 from .benchmarks import benchmarks_page
-from .extras import extra_pages
 from .models import model_index_page, read_models
 from .plan import load_course
 from .replication import read_records, replication_page
@@ -46,6 +46,7 @@ def generate(root: Path, folder: Path) -> list[str]:
     profile = os.environ.get("COURSE_PROFILE") or "chosen by the machine"
     data = os.environ.get("COURSE_DATA") or "auto"
     pages = {
+        **extras.extra_pages(root),
         **source_map_pages(course),
         "corrections": corrections_page(course),
         "replication": replication_page(course, read_records(results)),
@@ -55,7 +56,6 @@ def generate(root: Path, folder: Path) -> list[str]:
             course, cached_runs(root, folder), f"Profile: {profile}. Data mode: {data}."
         ),
         "chapters": chapters_table(course),
-        **extra_pages(root),
     }
     target = root / "book" / "generated"
     return [name for name, text in pages.items() if write_if_changed(target / f"{name}.md", text)]
