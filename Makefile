@@ -7,11 +7,15 @@ BIN := $(VENV)/bin
 # joblib knows the limits of a container, which os.cpu_count() does not; it is there after setup.
 JOBS ?= $$($(BIN)/python -c "import joblib; print(joblib.cpu_count())")
 
-.PHONY: help setup book test unit notebooks accelerator test-gpu outputs record bench address lock lint clean
+.PHONY: help setup book pdf epub zip downloads dry-run test unit notebooks accelerator test-gpu outputs record bench address lock lint clean
 
 help:
 	@echo "make setup      the environment in $(VENV), exact versions of requirements.lock"
 	@echo "make book       execute all notebooks and build the site"
+	@echo "make pdf        the built book as _build/course.pdf"
+	@echo "make epub       the built book as _build/course.epub"
+	@echo "make zip        the built site as _build/course-site.zip"
+	@echo "make downloads  all three, in the folder downloads/ of the site"
 	@echo "make test       every test: lint, types, notebooks, units, site (as root on Debian it"
 	@echo "                installs Chromium with apt-get)"
 	@echo "make unit       the quick part of the tests"
@@ -35,6 +39,20 @@ $(VENV)/installed: requirements.lock pyproject.toml
 
 book: setup
 	$(BIN)/python tools/build_book.py
+
+# The formats show what the site shows: `make book` first.
+pdf: setup
+	$(BIN)/python tools/pdf.py
+
+epub: setup
+	$(BIN)/python tools/epub.py
+
+zip: setup
+	$(BIN)/python tools/downloads.py zip
+
+# A site built with COURSE_DOWNLOADS=1 links to them.
+downloads: setup
+	$(BIN)/python tools/downloads.py
 
 lint: setup
 	$(BIN)/ruff check .

@@ -8,7 +8,6 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / ".github" / "workflows"
-MAKES = ("setup", "test-gpu", "bench", "record", "book")
 NAMES = sorted(path.name for path in FOLDER.glob("*.yml"))
 TARGETS = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.M)
 
@@ -60,14 +59,47 @@ def test_reports_are_taken_from_where_the_build_writes_them(name):
     assert set(paths) <= {"_build/reports", "helpers/recorded"}
 
 
-def test_the_site_is_built_after_all_measurements():
-    lines = commands(jobs("publish.yml")["build"])
-    order = [
-        lines.index(f"make {name}") for name in ("setup", "test-gpu", "bench", "record", "book")
-    ]
-    assert order == sorted(order)
+def test_the_publisher_takes_every_step_of_the_script_in_its_order():
+    script = (ROOT / ".ci" / "publish").read_text(encoding="utf-8")
+    whole = re.search(r"steps=\((device .*?)\)", script)[1].split()
+    lines = "\n".join(commands(jobs("publish.yml")["build"]))
+    taken = " ".join(re.findall(r"bash \.ci/publish ([a-z ]+)", lines)).split()
+    assert (
+        taken
+        == whole
+        == ["device", "setup", "data", "test", "bench", "record", "book", "downloads"]
+    )
+    for step in (*whole, "verdict"):
+        assert re.search(rf"^    {step}\)", script, flags=re.M), step
+
+
+def test_results_are_kept_and_the_site_shown_whatever_chapter_fails():
+    content = jobs("publish.yml")
+    assert content["results"]["if"] == "${{ !cancelled() }}"
+    assert "if" not in content["deploy"]
+    assert commands(content["verdict"])[-1] == "bash .ci/publish verdict"
+    assert set(content["verdict"]["needs"]) == {"build", "deploy", "results"}
+    script = (ROOT / ".ci" / "publish").read_text(encoding="utf-8")
+    assert "build_book.py --keep-going" in script
+
+
+def test_the_nightly_may_fail_and_publishes_nothing():
+    (job,) = jobs("nightly.yml").values()
+    assert job["continue-on-error"] is True
+    text = (FOLDER / "nightly.yml").read_text(encoding="utf-8")
+    assert "--pre torch" in text
+    assert not re.search(r"deploy|upload-pages|git push|pull-requests", text)
+
+
+def test_the_audit_has_every_section_in_one_issue():
+    (job,) = jobs("audit.yml").values()
+    lines = "\n".join(commands(job))
+    assert "tools/audit.py --links lychee/out.md" in lines  # and without names: all sections
+    assert lines.count("gh issue create") == 1
+    assert "gh issue close" in lines
+    assert job["steps"][0]["with"]["fetch-depth"] == 0
 
 
 def test_the_link_check_reads_notebooks():
-    (step,) = uses(jobs("links.yml")["links"], "lycheeverse/lychee-action")
+    (step,) = uses(jobs("audit.yml")["audit"], "lycheeverse/lychee-action")
     assert re.search(r"--extensions \S*\bipynb\b", step["with"]["args"])

@@ -7,6 +7,9 @@ named by a hash of helpers/, data_scripts/ and the environment (see book/_ext/co
 ``COURSE_JOBS`` sets how many notebooks run at the same time; the default is the number of cores.
 A notebook with ``"course": {"alone": true}`` in its metadata runs after the others, by itself:
 the chapters that measure time need this. ``_build/reports`` gets a file for each that failed.
+
+A failing notebook ends the build, unless you ask for ``--keep-going``: then its page shows the
+stored outputs, and says so.
 """
 
 from __future__ import annotations
@@ -17,8 +20,9 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
@@ -37,6 +41,9 @@ from helpers import files  # noqa: E402
 from tools.notebook import FULL_TIMEOUT, Outcome, environment, execute, read  # noqa: E402
 
 KEPT_CACHES = 2
+SHOWN = "What you see are its stored outputs: quick profile, CPU, stand-in data."
+FAILED = f"This chapter failed on the machine that built this page. {SHOWN}"
+LEFT = f"This chapter was not executed for this page. {SHOWN}"
 
 
 def jobs() -> int:
@@ -103,6 +110,11 @@ def known_times(caches: Path) -> dict[str, float]:
         for record in get_cache(folder.parent).list_cache_records():
             times[Path(record.uri).stem] = record.data.get("execution_seconds", 0.0)
     return times
+
+
+def notebooks() -> list[Path]:
+    """Return all notebooks of the book."""
+    return sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
 def execute_stale(paths: list[Path], cache: JupyterCacheBase, timeout: int) -> list[Outcome]:
@@ -205,14 +217,47 @@ def build_site(root: Path, output: Path, *, stored: bool = False) -> int:
     return status
 
 
-def execute_all(output: Path) -> bool:
-    """Execute what is stale, write a report for each failure, and tell whether all went well."""
+def noted(notebook: nbformat.NotebookNode, note: str) -> nbformat.NotebookNode:
+    """Return a notebook with a note as the first output that a reader sees."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and "remove-cell" not in cell.metadata.get("tags", []):
+            data = {"text/markdown": f"> **Note.** {note}"}
+            cell.outputs.insert(0, nbformat.v4.new_output("display_data", data))
+            break
+    return notebook
+
+
+@contextmanager
+def stored_in_place(cache: JupyterCacheBase, notes: Mapping[Path, str]) -> Iterator[None]:
+    """Let the cache hold the stored outputs of some notebooks while the site is built.
+
+    Args:
+        cache: the cache that Jupyter Book reads.
+        notes: notebook -> what its page says about it.
+    """
+    for path, note in notes.items():
+        bundle = CacheBundleIn(noted(read(path), note), str(path))
+        cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+    try:
+        yield
+    finally:
+        for path in notes:
+            cache.remove_cache(cache.match_cache_notebook(read(path)).pk)
+
+
+def execute_all(output: Path, only: Collection[str] = ()) -> list[Path]:
+    """Execute what is stale, write a report for each failure, and return those that failed.
+
+    Args:
+        output: the folder that gets ``_build/reports``.
+        only: the names of the notebooks to execute; none means all.
+    """
     reports = output / "_build" / "reports"
     shutil.rmtree(reports, ignore_errors=True)
     reports.mkdir(parents=True)
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     timeout = cell_timeout(config["execute"]["timeout"])
-    paths = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    paths = [path for path in notebooks() if not only or path.stem in only]
     folder = course.cache_path(ROOT)
     prune(folder.parent, folder)
     before = course.real_data()
@@ -225,13 +270,10 @@ def execute_all(output: Path) -> bool:
         report = f"{failure.path.relative_to(ROOT)} failed in {failure.error}"
         print(f"\n{'=' * 72}\n{report}")
         files.write_text(reports / f"{failure.path.stem}.txt", f"{report}\n")
-    if failures:
-        names = ", ".join(failure.path.stem for failure in failures)
-        print(f"\nThe book was not built: {names} failed.", file=sys.stderr)
-    return not failures
+    return [failure.path for failure in failures]
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Execute, build, and print where the site is."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument(
@@ -244,13 +286,31 @@ def main() -> int:
     parser.add_argument(
         "--stored", action="store_true", help="execute nothing, show the stored outputs"
     )
-    options = parser.parse_args()
+    parser.add_argument(
+        "--keep-going", action="store_true", help="show the stored outputs of what fails"
+    )
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="NAME", help="show the stored outputs of others"
+    )
+    options = parser.parse_args(arguments)
     output = options.output.resolve()
     output.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
-    if not options.stored and not execute_all(output):
+    failed = [] if options.stored else execute_all(output, options.only)
+    if failed and not options.keep_going:
+        names = ", ".join(path.stem for path in failed)
+        print(f"\nThe book was not built: {names} failed.", file=sys.stderr)
         return 1
-    status = build_site(ROOT, output, stored=options.stored)
+    notes = dict.fromkeys(failed, FAILED)
+    if options.only:
+        notes |= {path: LEFT for path in notebooks() if path.stem not in options.only}
+    if notes:
+        with stored_in_place(get_cache(course.cache_path(ROOT)), notes):
+            status = build_site(ROOT, output)
+        # Else Sphinx would not read these pages again when their notebooks have been executed.
+        shutil.rmtree(output / "_build" / ".doctrees", ignore_errors=True)
+    else:
+        status = build_site(ROOT, output, stored=options.stored)
     index = output / "_build" / "html" / "index.html"
     if status or not index.is_file():
         print("\nThe site was not built; the warnings above say why.", file=sys.stderr)

@@ -1,6 +1,7 @@
 """The course's own Sphinx extension.
 
-It does three things before Sphinx reads a page:
+After the last page it puts slides, cards, texts and a feed beside them (:mod:`course.extras`). It
+does three things before Sphinx reads a page:
 
 - points MyST-NB at the cache of executed notebooks that belongs to the present state of
   ``helpers/``, ``data_scripts/`` and the environment (:mod:`course.key`);
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 # A checkout that was never installed still finds its own helpers.
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
+from .extras import on_finished
 from .key import cache_path, execution_key, has_driver, real_data
 from .mathjax import copy_mathjax
 from .pages import generate
@@ -58,6 +60,7 @@ def _on_builder(app: Sphinx) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the extension with Sphinx."""
+    app.connect("build-finished", on_finished)
     app.connect("config-inited", _on_config, priority=100)
     app.connect("builder-inited", _on_builder)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+from . import extras
 from .benchmarks import benchmarks_page
 from .models import model_index_page, read_models
 from .plan import load_course
@@ -45,6 +46,7 @@ def generate(root: Path, folder: Path) -> list[str]:
     profile = os.environ.get("COURSE_PROFILE") or "chosen by the machine"
     data = os.environ.get("COURSE_DATA") or "auto"
     pages = {
+        **extras.extra_pages(root),
         **source_map_pages(course),
         "corrections": corrections_page(course),
         "replication": replication_page(course, read_records(results)),
