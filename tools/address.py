@@ -70,6 +70,13 @@ def built_from(root: Path = ROOT, environ: Mapping[str, str] = os.environ) -> tu
     return (f"https://github.com/{remote.group(1)}" if remote else configured(root)), ""
 
 
+def pages_address(repository: str) -> str:
+    """Return where GitHub Pages shows the site of a repository, with a slash at its end."""
+    owner, name = repository.rstrip("/").split("/")[-2:]
+    host = f"{owner.lower()}.github.io"
+    return f"https://{host}/" if name.lower() == host else f"https://{host}/{name}/"
+
+
 def install_cell(root: Path = ROOT, address: str | None = None) -> str:
     """Return the source of the cell that installs the package from the tag of its version."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]

@@ -69,7 +69,9 @@ def chapters_table(course: Course) -> str:
             rows.append([str(chapter.number), title, escape(chapter.about)])
         text.append(f"### {escape(part)}\n")
         text.append(
-            ":::{div} chapter-table\n\n" + table(["", "Chapter", ""], rows, "rll") + ":::\n"
+            ":::{div} chapter-table\n\n"
+            + table(["Number", "Chapter", "About"], rows, "rll")
+            + ":::\n"
         )
     return "\n".join(text)
 
