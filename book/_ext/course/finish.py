@@ -18,13 +18,15 @@ from PIL import Image
 CSS_DPI = 100  # a figure of 100 dots per inch is shown dot by dot; one of 200 at half its size
 INDEX = r'\s*<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^"]*"></script>'
 ICON_SCRIPT = r"\s*<script defer src=\"[^\"]*fontawesome\.js[^\"]*\"></script>"
+# The colours that IPython gives code which a cell shows; the site has its own, for both themes.
+COLOURS = re.compile(r"<style>pre \{ line-height: 125%; \}.*?</style>", re.S)
 SCRIPT = re.compile(r'<script src="(?![^"]*documentation_options)')
 IMAGE = re.compile(r'<img (?![^>]*\bloading=)([^>]*?src="[./]*(_images/[^"]+\.png)"[^>]*?)/?>')
 # What screen readers are told wrongly, or not at all -> the right thing.
 NAMES = {
     '<summary aria-label="Toggle hidden content">': "<summary>",
-    '<details><summary><span class="toctree-toggle"': (
-        '<details><summary aria-label="Pages below"><span class="toctree-toggle"'
+    '<summary><span class="toctree-toggle"': (
+        '<summary aria-label="Pages below"><span class="toctree-toggle"'
     ),
     ' title="Search" aria-label="Search"': ' title="Search"',
     '<div id="pst-primary-sidebar" class': (
@@ -66,7 +68,7 @@ def finished(html: str, site: Path, *, search: bool = False) -> str:
         site: the folder of the site, where its figures are.
         search: whether it is the page that searches.
     """
-    html = re.sub(ICON_SCRIPT, "", html)
+    html = COLOURS.sub("", re.sub(ICON_SCRIPT, "", html))
     if not search:
         html = SCRIPT.sub('<script defer src="', re.sub(INDEX, "", html))
     for wrong, right in NAMES.items():

@@ -55,6 +55,8 @@ def _version_rows() -> list[tuple[str, str]]:
 def chapters_table(course: Course) -> str:
     """Return the table of parts and chapters that the landing page includes."""
     text = []
+    if not all(chapter.exists for chapter in course.chapters):
+        text.append("Chapters marked {bdg-secondary-line}`planned` are not written yet.\n")
     parts: dict[str, list[Chapter]] = defaultdict(list)
     for chapter in course.chapters:
         parts[chapter.part].append(chapter)
