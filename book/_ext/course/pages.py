@@ -14,6 +14,7 @@ from .replication import read_records, replication_page
 from .runs import date_of_build
 from .sources import corrections_page, source_map_pages
 from .status import cached_runs, chapters_table, status_page
+from .wording import read_corrections
 
 
 def write_if_changed(path: Path, text: str) -> bool:
@@ -50,7 +51,7 @@ def generate(root: Path, folder: Path) -> list[str]:
     target = root / "book" / "generated"
     pages = {
         **source_map_pages(course),
-        "corrections": corrections_page(course),
+        "corrections": corrections_page(course, read_corrections(root)),
         "replication": replication_page(course, records),
         "benchmarks": benchmarks_page(benches, loop),
         "model_index": model_index_page(course, read_models(root / "helpers" / "models")),
