@@ -4,14 +4,12 @@ if (location.protocol === "file:" && typeof DOCUMENTATION_OPTIONS !== "undefined
   DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
 }
 /* Excerpts of what was found: from the text, without the menus, code and formulas around it. */
-if (typeof Search !== "undefined") {
-  Search.htmlToText = (html, anchor) => {
-    const page = new DOMParser().parseFromString(html, "text/html");
-    const drop = ".headerlink, .feedback, .row-link, .run-box, .stand-in, .cell, .math, script, style";
-    page.querySelectorAll(drop).forEach((one) => one.remove());
-    const part = anchor ? page.getElementById(anchor.replace(/^#/, "")) : null;
-    return (part || page.querySelector("article.bd-article") || page.body).textContent;
-  };
+function textOnly(html, anchor) {
+  const page = new DOMParser().parseFromString(html, "text/html");
+  const drop = ".headerlink, .feedback, .row-link, .run-box, .stand-in, .cell, .math, script, style";
+  page.querySelectorAll(drop).forEach((one) => one.remove());
+  const part = anchor ? page.getElementById(anchor.replace(/^#/, "")) : null;
+  return (part || page.querySelector("article.bd-article") || page.body).textContent;
 }
 
 /* Sphinx marks the words searched for; it reads and deletes them when the page is complete. */
@@ -58,6 +56,7 @@ function enlarge(image) {
 }
 
 document.addEventListener("DOMContentLoaded", () => {
+  if (typeof Search !== "undefined") Search.htmlToText = textOnly;
   /* Notebooks are plain Markdown: a correction is a block quote whose first words are bold. */
   for (const quote of document.querySelectorAll("article blockquote")) {
     const bold = quote.querySelector("p:first-child > strong:first-child");

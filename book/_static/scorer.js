@@ -1,5 +1,5 @@
 /* The order of what the search finds: glossary and chapters before the lists of evidence. */
-const Scorer = {
+var Scorer = {
   score: ([page, title, anchor, text, score]) =>
     page.startsWith("book/generated/") ? score - 12 : score,
   objNameMatch: 20, // a term of the glossary

@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import json
 import os
+from collections.abc import Iterable
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +85,21 @@ def _on_context(app: Sphinx, name: str, template: str, context: dict[str, Any], 
 
 def _on_end(app: Sphinx, problem: Exception | None) -> None:
     if problem is None and app.builder.name == "html":
-        finish(Path(app.outdir))
+        site = Path(app.outdir)
+        finish(site)
+        pages = (f"{app.config.html_baseurl}{name}.html" for name in sorted(app.env.all_docs))
+        write_map(site / "sitemap.xml", pages)
+
+
+def write_map(path: Path, addresses: Iterable[str]) -> None:
+    """Write the list of pages for search engines.
+
+    Sphinx's extension for it lists only the pages that a build wrote anew.
+    """
+    entries = "".join(f"<url><loc>{escape(address)}</loc></url>\n" for address in addresses)
+    space = "http://www.sitemaps.org/schemas/sitemap/0.9"
+    head = '<?xml version="1.0" encoding="UTF-8"?>'
+    path.write_text(f'{head}\n<urlset xmlns="{space}">\n{entries}</urlset>\n', encoding="utf-8")
 
 
 def connect(app: Sphinx) -> None:
