@@ -133,6 +133,15 @@ def test_the_glossary_gives_russian_names_and_other_spellings() -> None:
     assert len(terms) - len(latin) > 200
 
 
+def test_each_letter_of_the_glossary_leads_to_its_first_term() -> None:
+    terms = (
+        '<dt id="term-1">1x</dt><dt id="term-a">adam</dt><dt id="term-A">Ax</dt><dt id="term-b">B'
+    )
+    page = readers.with_letters(f'<dl class="simple glossary">{terms}')
+    assert page.startswith('<nav class="letters" aria-label="Letters"><a href="#term-a">A</a> <a')
+    assert page.count("<a ") == 2
+
+
 def test_a_correction_leads_to_the_rows_that_its_code_claims() -> None:
     cells = [
         new_markdown_cell("<details><summary>Correction (K3): a</summary>\n\nb\n\n</details>"),

@@ -65,6 +65,18 @@ def with_feedback(body: str, chapter: str, repository: str, build: dict[str, str
     return "".join([*pieces, body[last:]])
 
 
+def with_letters(body: str) -> str:
+    """Put an index of letters in front of a glossary, each leading to its first term."""
+    first: dict[str, str] = {}
+    for anchor, term in re.findall(r'<dt id="(term-[^"]+)">\s*([^<]+)', body):
+        letter = term.strip()[0].upper()
+        if "A" <= letter <= "Z":
+            first.setdefault(letter, anchor)
+    links = " ".join(f'<a href="#{anchor}">{letter}</a>' for letter, anchor in first.items())
+    index = f'<nav class="letters" aria-label="Letters">{links}</nav>'
+    return re.sub(r'(?=<dl class="[^"]*glossary)', index, body, count=1)
+
+
 def chapter_body(
     body: str, run: Run | None, *, chapter: str, repository: str, build: dict[str, str], status: str
 ) -> str:

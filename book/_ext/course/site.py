@@ -66,7 +66,8 @@ def _on_context(app: Sphinx, name: str, template: str, context: dict[str, Any], 
     if not name.startswith(CHAPTER):
         if name.startswith("book/"):
             chapter = name.rpartition("/")[2]
-            context["body"] = readers.with_feedback(context["body"], chapter, repository, build)
+            body = readers.with_feedback(context["body"], chapter, repository, build)
+            context["body"] = readers.with_letters(body)
         return
     chapter = name.removeprefix(CHAPTER)
     cells = json.loads((root / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
