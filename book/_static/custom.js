@@ -12,12 +12,6 @@ function textOnly(html, anchor) {
   return (part || page.querySelector("article.bd-article") || page.body).textContent;
 }
 
-/* Sphinx marks the words searched for; it reads and deletes them when the page is complete. */
-let searched = [];
-try {
-  searched = (localStorage.getItem("sphinx_highlight_terms") || "").split(/\s+/).filter(Boolean);
-} catch { /* a browser that keeps nothing */ }
-
 function reveal(element) {
   for (let one = element; one; one = one.parentElement) if (one.tagName === "DETAILS") one.open = true;
   element.scrollIntoView({ block: "center" });
@@ -87,7 +81,7 @@ document.addEventListener("DOMContentLoaded", () => {
     const box = table.parentElement;
     if (innerWidth <= 576 && box.scrollWidth > box.clientWidth + 1) table.classList.add("cards");
   }
-  if (searched.length) setTimeout(showFound, 200);
+  setTimeout(showFound, 300); // Sphinx has marked the words searched for by then
   if (location.hash.length > 1) {
     const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
     if (target && target.closest("details:not([open])")) reveal(target);
