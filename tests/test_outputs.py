@@ -166,7 +166,7 @@ def test_pictures_shrink_and_look_the_same():
     picture += np.linspace(20, 230, 128)[:, None]
     file = io.BytesIO()
     Image.fromarray(picture.round().astype(np.uint8)).save(file, "PNG")
-    small = base64.b64decode(outputs.shrink(base64.b64encode(file.getvalue()).decode()))
+    small = base64.b64decode(runner.shrink(base64.b64encode(file.getvalue()).decode()))
     assert len(small) < len(file.getvalue()) / 2
     again = np.asarray(Image.open(io.BytesIO(small)).convert("RGB")).astype(float)
     assert again.shape == picture.shape

@@ -8,7 +8,9 @@ instead, the one to be published for example: ``COURSE_SITE=_build/html pytest t
 from __future__ import annotations
 
 import functools
+import gzip
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -21,6 +23,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from axe_playwright_python.sync_playwright import Axe
 from filelock import FileLock
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
 
@@ -134,6 +137,7 @@ class Visit:
 
     page: Page
     problems: list[str] = field(default_factory=list)
+    loaded: set[str] = field(default_factory=set)
 
     def watch(self, home: str) -> None:
         """Note errors in the console, failed requests and requests to other servers."""
@@ -144,6 +148,7 @@ class Visit:
                 self.problems.append(f"request to a third party: {url}")
 
         self.page.on("request", lambda request: on_request(request.url))
+        self.page.on("request", lambda request: self.loaded.add(urlsplit(request.url).path))
         self.page.on("requestfailed", lambda r: self.problems.append(f"failed: {r.url}"))
         self.page.on(
             "response",
@@ -173,6 +178,9 @@ def visit(browser: Browser, base: str) -> Iterator[Visit]:
 
 
 def check_images(page: Page) -> None:
+    # Those below the first screen wait until a reader comes near.
+    page.eval_on_selector_all("img", "all => all.forEach(one => { one.loading = 'eager'; })")
+    page.wait_for_function("() => [...document.images].every(one => one.complete)")
     images = page.eval_on_selector_all(
         "img",
         """images => images.map(image => ({
@@ -218,14 +226,72 @@ def check_width(page: Page) -> None:
     assert not wide, f"the page scrolls sideways on a phone because of {wide}"
 
 
+AXE = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}
+
+
+def check_accessible(page: Page) -> None:
+    """Let axe look at a page in both themes, with everything unfolded."""
+    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    # The shadow at the side of wide code is a picture, in front of which axe tells no contrast.
+    # The button to the top comes and goes over the text while axe scrolls.
+    page.add_style_tag(
+        content="* {background-image: none !important; transition: none !important}"
+        "#pst-back-to-top {display: none !important}"
+    )
+    # Code has thousands of pieces in a dozen colours: two of each kind are enough.
+    page.evaluate(
+        """() => { const seen = {};
+             for (const one of document.querySelectorAll('pre span')) {
+               seen[one.className] = (seen[one.className] || 0) + 1;
+               if (seen[one.className] > 2) one.replaceWith(...one.childNodes); }
+             document.querySelectorAll('pre').forEach(one => one.normalize());
+             document.querySelectorAll('mjx-container').forEach(one => one.remove()); }"""
+    )
+    contrast = {"type": "rule", "values": ["color-contrast"]}  # the rest is the same in the dark
+    for theme, rules in (("light", AXE), ("dark", contrast)):
+        page.evaluate("theme => { document.documentElement.dataset.theme = theme; }", theme)
+        options = {"runOnly": rules, "resultTypes": ["violations"], "preload": False}
+        for _ in range(4):  # while a page still moves, a bar may lie over the text: look again
+            serious = [
+                (rule["id"], len(rule["nodes"]), rule["nodes"][0]["failureSummary"][:300])
+                for rule in Axe().run(page, options=options).response["violations"]
+                if rule["impact"] in ("serious", "critical")
+            ]
+            if not serious:
+                break
+            page.wait_for_timeout(1000)
+        assert serious == [], theme
+
+
+def check_weight(page: Page, loaded: set[str], site: Path) -> None:
+    """A page with all its figures is below 1 MB, compressed as a server sends it."""
+    images = page.eval_on_selector_all("article img", "all => all.map(one => one.src)")
+    paths = {site / path.lstrip("/") for path in loaded | {urlsplit(one).path for one in images}}
+    text = {".html", ".css", ".js", ".svg"}
+    sizes = {
+        path.name: len(gzip.compress(path.read_bytes()))
+        if path.suffix in text
+        else path.stat().st_size
+        for path in paths
+        if path.is_file()
+    }
+    assert sum(sizes.values()) < 1_000_000, sorted(sizes.items(), key=lambda one: -one[1])[:5]
+
+
 @pytest.mark.parametrize("name", PAGES)
-def test_page_is_sound(name: str, visit: Visit, base: str) -> None:
+def test_page_is_sound(name: str, visit: Visit, base: str, site: Path) -> None:
     page = visit.open(f"{base}/{name}.html")
     assert page.locator("article h1").count() == 1
     assert page.locator("article h1").inner_text().strip(" #\n")
-    check_images(page)
+    assert len(page.locator("meta[name=description]").get_attribute("content") or "") > 20
+    check_weight(page, visit.loaded, site)
     check_mathematics(page)
     check_width(page)
+    screens = page.evaluate("document.documentElement.scrollHeight") / PHONE["height"]
+    assert not name.startswith("book/generated/") or screens <= 20, f"{screens:.0f} screens"
+    page.set_viewport_size({"width": 1280, "height": 900})
+    check_images(page)
+    check_accessible(page)
     assert visit.problems == []
 
 
@@ -265,6 +331,101 @@ def found_pages(page: Page) -> list[str]:
     return page.eval_on_selector_all(
         "#search-results ul.search li > a", "all => all.map(one => one.getAttribute('href'))"
     )
+
+
+def test_search_goes_to_the_section_and_marks_the_words(visit: Visit, base: str) -> None:
+    page = visit.open(f"{base}/search.html?q=saddle+ridge")
+    assert any("10_gradient_descent" in link for link in found_pages(page))
+    page.locator('#search-results a[href*="10_gradient_descent"]').first.click()
+    page.wait_for_selector("article .highlighted")
+    page.wait_for_function("() => scrollY > 500")
+    seen = page.evaluate(
+        """() => [...document.querySelectorAll('article .highlighted')].filter(one => {
+             const box = one.getBoundingClientRect();
+             return box.top > 0 && box.bottom < innerHeight; }).length"""
+    )
+    assert seen, "no marked word is on the screen"
+
+
+@pytest.mark.parametrize("words", ["обратное распространение", "optimizer", "Batch normalization"])
+def test_search_finds_terms_in_russian_and_other_spellings(
+    words: str, visit: Visit, base: str
+) -> None:
+    page = visit.open(f"{base}/search.html?q={words}")
+    assert any("book/glossary.html#term" in link for link in found_pages(page))
+
+
+def test_reader_of_a_chapter(visit: Visit, base: str) -> None:
+    page = visit.page
+    page.set_viewport_size({"width": 1280, "height": 900})
+    visit.open(f"{base}/notebooks/10_gradient_descent.html")
+    # 88 columns of code are seen, and what goes on has a sign.
+    width, shadow = page.eval_on_selector(
+        "div.cell_input pre",
+        """one => { const rule = document.createElement('span');
+             rule.textContent = 'x'.repeat(88); rule.style.display = 'inline-block';
+             one.append(rule); const style = getComputedStyle(one);
+             const room = one.clientWidth - 2 * parseFloat(style.paddingLeft);
+             const found = [rule.offsetWidth <= room, style.backgroundAttachment];
+             rule.remove(); return found; }""",
+    )
+    assert width
+    assert "local" in shadow
+    assert "scroll" in shadow
+    # Formulas are no stops of the Tab key; what is one shows its focus.
+    assert page.locator("mjx-container[tabindex='0']").count() == 0
+    page.keyboard.press("Tab")
+    for selector in (".sidebar-toggle:visible", ".article-header-buttons button", "a.term"):
+        page.locator(selector).first.focus()
+        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    term = page.locator("a.term").first
+    assert "glossary.html#term" in (term.get_attribute("href") or "")
+    assert len(term.get_attribute("title") or "") > 20
+    row = page.locator(".row-link a").first.get_attribute("href") or ""
+    assert page.request.get(f"{base}/notebooks/{row}").ok
+    assert page.locator("#how-this-page-was-run dt").count() >= 4
+    assert "issues/new?template=feedback.yml" in (
+        page.locator(".feedback a").first.get_attribute("href") or ""
+    )
+    page.locator("div.cell_output img").first.click()
+    assert page.locator("dialog.lightbox img").is_visible()
+    page.keyboard.press("Escape")
+    assert page.locator("dialog.lightbox").count() == 0
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("article details:not([open])").count() == 0
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator("article details:not([open])").count() > 0
+    assert visit.problems == []
+
+
+def test_every_link_to_a_row_of_the_corrections_finds_it(site: Path) -> None:
+    rows = set(re.findall(r'id="(\w+\.e\d+)"', read(site, "book/generated/corrections")))
+    for name in CHAPTERS:
+        links = set(re.findall(r'corrections\.html#([\w.]+)"', read(site, name)))
+        assert links <= rows, name
+    assert len(rows) > 300
+
+
+def test_rows_of_a_table_are_cards_on_a_phone(visit: Visit, base: str) -> None:
+    visit.page.set_viewport_size(PHONE)
+    page = visit.open(f"{base}/book/generated/corrections.html#K1.e9")
+    row = page.locator('tr:has([id="K1.e9"])')
+    assert row.is_visible(), "the fold around a row opens for a link to it"
+    label = "getComputedStyle(one.cells[1], '::before').content"
+    assert page.locator("tr:has(:target)").evaluate(f"one => {label}").startswith('"In fact')
+
+
+def test_site_has_a_map_and_a_page_for_wrong_addresses(site: Path) -> None:
+    addresses = (site / "sitemap.xml").read_text(encoding="utf-8")
+    assert [name for name in PAGES if f"/{name}.html</loc>" not in addresses] == []
+    lost = read(site, "404")
+    assert "This page does not exist" in lost
+    assert 'href="/' in lost, "a page for any folder needs addresses from the root"
+    assert '"og:image" content="https://' in read(site, PAGES[0])
+
+
+def read(site: Path, name: str) -> str:
+    return (site / f"{name}.html").read_text(encoding="utf-8")
 
 
 def test_search_finds_autograd(visit: Visit, base: str) -> None:

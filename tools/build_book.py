@@ -38,7 +38,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "book" / "_ext")]
 import course  # noqa: E402 - it lies in the folder that the line above adds
 
 from helpers import files  # noqa: E402
-from tools.notebook import FULL_TIMEOUT, Outcome, environment, execute, read  # noqa: E402
+from tools.notebook import FULL_TIMEOUT, Outcome, environment, execute, read, shrink  # noqa: E402
 
 KEPT_CACHES = 2
 SHOWN = "What you see are its stored outputs: quick profile, CPU, stand-in data."
@@ -88,7 +88,11 @@ def is_cached(cache: JupyterCacheBase, notebook: nbformat.NotebookNode) -> bool:
 
 
 def keep(cache: JupyterCacheBase, outcome: Outcome) -> None:
-    """Put an executed notebook into the cache."""
+    """Put an executed notebook into the cache, its figures with fewer colours."""
+    for cell in outcome.notebook.cells:
+        for output in cell.get("outputs", []):
+            if png := output.get("data", {}).get("image/png"):
+                output["data"]["image/png"] = shrink(png)
     data = {"execution_seconds": outcome.seconds}
     bundle = CacheBundleIn(outcome.notebook, str(outcome.path), data=data)
     cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
@@ -150,7 +154,9 @@ def execute_stale(paths: list[Path], cache: JupyterCacheBase, timeout: int) -> l
         with ThreadPoolExecutor(width) as pool:
             threads = max(1, cores // width)
             env = kernel_environment(threads)
-            futures = [pool.submit(execute, path, timeout=timeout, env=env) for path in group]
+            futures = [
+                pool.submit(execute, path, timeout=timeout, env=env, double=True) for path in group
+            ]
             for future in as_completed(futures):
                 finish(future.result())
     return failures

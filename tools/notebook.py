@@ -9,6 +9,8 @@ A failure of any kind is part of the outcome, so that one notebook does not end 
 
 from __future__ import annotations
 
+import base64
+import io
 import os
 import re
 import tempfile
@@ -20,6 +22,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 FULL_TIMEOUT = 7200  # seconds a cell, where chapters train at the sources' own sizes
@@ -76,12 +79,25 @@ def describe(error: Exception, notebook: nbformat.NotebookNode, log: str) -> str
     return where + ANSI.sub("", str(error))
 
 
+def shrink(png: str) -> str:
+    """Reduce a base64 PNG to 128 colours: drawings look the same at a third of the size."""
+    picture = Image.open(io.BytesIO(base64.b64decode(png)))
+    dpi = picture.info.get("dpi", (100, 100))
+    # Only a figure of double density must say so; the others stay as they were stored.
+    kept = {"dpi": dpi} if dpi[0] > 150 else {}
+    small = io.BytesIO()
+    reduced = picture.convert("RGB").quantize(128, dither=Image.Dither.NONE)
+    reduced.save(small, "PNG", optimize=True, **kept)
+    return base64.b64encode(small.getvalue()).decode()
+
+
 def execute(
     path: Path,
     *,
     timeout: int,
     env: Mapping[str, str],
     notebook: nbformat.NotebookNode | None = None,
+    double: bool = False,
 ) -> Outcome:
     """Execute one notebook in its own folder.
 
@@ -90,6 +106,7 @@ def execute(
         timeout: seconds a cell; ``metadata.execution.timeout`` of the notebook goes before it.
         env: the environment of the kernel, from :func:`environment`.
         notebook: cells to execute in place of the file's.
+        double: whether figures get twice the pixels each way, for screens that have them.
     """
     notebook = read(path) if notebook is None else notebook
     client = NotebookClient(
@@ -97,6 +114,7 @@ def execute(
         timeout=notebook.metadata.get("execution", {}).get("timeout", timeout),
         record_timing=False,  # times in the metadata would change the key in the cache
         resources={"metadata": {"path": str(path.parent)}},
+        extra_arguments=["--InlineBackend.figure_formats=retina"] if double else [],
     )
     error = ""
     start = time.perf_counter()

@@ -13,9 +13,7 @@ into the book's cache: a `make book` with the same settings shows this run and e
 from __future__ import annotations
 
 import argparse
-import base64
 import hashlib
-import io
 import os
 import sys
 import threading
@@ -25,7 +23,6 @@ from pathlib import Path
 import nbformat
 from jupyter_cache import get_cache
 from jupyter_cache.cache.main import JupyterCacheBase
-from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "book" / "_ext")]
@@ -53,21 +50,13 @@ def normalise(notebook: nbformat.NotebookNode) -> None:
         cell.metadata.pop("execution", None)
         for output in cell.get("outputs", []):
             if "image/png" in output.get("data", {}):
-                output.data["image/png"] = shrink(output.data["image/png"])
+                output.data["image/png"] = runner.shrink(output.data["image/png"])
     spec = {"name": "python3", "display_name": "Python 3", "language": "python"}
     metadata = {"kernelspec": spec, "language_info": {"name": "python"}}
     for name in ("course", "execution"):  # how the book build treats the notebook; its time limit
         if name in notebook.metadata:
             metadata[name] = notebook.metadata[name]
     notebook.metadata = nbformat.from_dict(metadata)
-
-
-def shrink(png: str) -> str:
-    """Reduce a base64 PNG to 128 colours: drawings look the same at a third of the size."""
-    picture = Image.open(io.BytesIO(base64.b64decode(png)))
-    small = io.BytesIO()
-    picture.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
-    return base64.b64encode(small.getvalue()).decode()
 
 
 def strip(notebook: nbformat.NotebookNode) -> None:

@@ -10,6 +10,9 @@ does three things before Sphinx reads a page:
 - copies MathJax from an installed package into the site (:mod:`course.mathjax`), so that no page
   needs a CDN.
 
+:mod:`course.site` adds to the finished pages what readers need: links to the glossary and the
+corrections, how each chapter was run, a way to report what is unclear.
+
 Every page is a function from data to text that a test can call.
 """
 
@@ -27,6 +30,7 @@ from .extras import on_finished
 from .key import cache_path, execution_key, has_driver, real_data
 from .mathjax import copy_mathjax
 from .pages import generate
+from .site import connect
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -63,4 +67,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("build-finished", on_finished)
     app.connect("config-inited", _on_config, priority=100)
     app.connect("builder-inited", _on_builder)
+    connect(app)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

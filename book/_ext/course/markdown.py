@@ -5,19 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from helpers.ledger import Item
-
 ESCAPED = re.compile(r"([\\`*_{}\[\]<>|$~#])")
 
 
 def escape(text: str) -> str:
     """Make text safe inside a Markdown table: every sign stands for itself."""
     return re.sub(ESCAPED, r"\\\1", " ".join(str(text).split()))
-
-
-def item_text(item: Item) -> str:
-    """Return what an item teaches, without the remark meant for authors."""
-    return escape(re.sub(r"\s*\(scaled-down stand-in allowed\)\s*$", "", item.show))
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], align: str = "") -> str:

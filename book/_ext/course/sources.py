@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 
 from helpers.ledger import KINDS, SOURCE_NAMES, Item
 
-from .markdown import escape, item_text, table
-from .plan import Course, chapter_link
+from .markdown import escape, table
+from .plan import Chapter, Course, chapter_link
+from .wording import fold, group_title, small_id, topic, truth, with_signs
 
 
 def _claimed(course: Course, kind: str | None = None) -> tuple[int, int]:
@@ -26,7 +28,7 @@ def source_map_pages(course: Course) -> dict[str, str]:
         page = f"source_map_{letter.lower()}"
         overview.append(
             [
-                f"[{letter}: {SOURCE_NAMES[letter]}]({page}.md)",
+                f"[{SOURCE_NAMES[letter]} ({letter})]({page}.md)",
                 escape(title),
                 f"{own_done} of {len(own)}",
             ]
@@ -35,22 +37,23 @@ def source_map_pages(course: Course) -> dict[str, str]:
         for item in own:
             groups[item.id.split(".")[0]].append(item)
         text = [
-            f"# Source map {letter}: {SOURCE_NAMES[letter]}\n",
+            f"# What {SOURCE_NAMES[letter]} teaches\n",
             f"{escape(title)}.\n",
             f"The course delivers **{own_done} of {len(own)}** items of this source so far.\n",
         ]
         for group, members in groups.items():
             rows = [
                 [
-                    f'<span id="{item.id}">{item.id}</span>',
+                    f"{topic(item)} {small_id(item)}",
                     KINDS[item.kind],
-                    item_text(item),
                     course.places(item, "../../"),
                 ]
                 for item in members
             ]
-            text.append(f"## {group}\n")
-            text.append(table(["Item", "Kind", "What the course shows", "Where"], rows))
+            found = sum(item.id in course.claims for item in members)
+            text.append(f"## {group_title(course, group)}\n")
+            content = table(["What the source teaches", "Kind", "Where"], rows)
+            text.append(fold(f"{found} of {len(members)} items are in the chapters", content))
         pages[page] = "\n".join(text)
     kinds = [
         [KINDS[kind], *(str(n) for n in _claimed(course, kind))]
@@ -71,36 +74,56 @@ def source_map_pages(course: Course) -> dict[str, str]:
     return pages
 
 
-def corrections_page(course: Course) -> str:
-    """Return the page of all corrections that chapters carry out, grouped by chapter."""
+def corrections_page(course: Course, words: Mapping[str, tuple[str, str]]) -> str:
+    """Return the page of all corrections that chapters carry out, grouped by chapter.
+
+    Args:
+        course: the course.
+        words: item -> what the source says, and better words for the truth or "".
+    """
     errata = {item.id: item for item in course.items if item.kind == "erratum"}
     done, total = _claimed(course, "erratum")
     by_chapter: dict[str, list[str]] = defaultdict(list)
     for item_id, claims in course.claims.items():
-        for claim in claims:
-            if item_id in errata and item_id not in by_chapter[claim.notebook]:
-                by_chapter[claim.notebook].append(item_id)
-    text = [
-        "# Corrections\n",
-        "The sources contain errors that a learner would trip over: programs that fail, unfair "
-        "timings, leaks of test data, functions that no longer exist. A chapter shows each one "
-        f"failing, then puts it right. **{done} of {total}** corrections are in the chapters "
-        "so far.\n",
-    ]
+        if item_id in errata:
+            # Where it is first carried out; a row has one anchor.
+            by_chapter[claims[0].notebook].append(item_id)
     order = list(errata)
+    overview, groups = [], []
     for chapter in course.chapters:
         found = sorted(by_chapter.get(chapter.name, []), key=order.index)
         if not found or not chapter.exists:
             continue
+        own = [len([i for i in found if i[0] == letter]) for letter in course.sources]
+        overview.append(
+            [chapter_link(chapter, "../../"), *(str(n or "") for n in own), str(len(found))]
+        )
         count = "1 correction" if len(found) == 1 else f"{len(found)} corrections"
-        text.append(f"## {escape(chapter.label)}\n")
-        text.append(f"{count} in {chapter_link(chapter, '../../')}.\n")
-        rows = []
-        for item_id in found:
-            here = next(c for c in course.claims[item_id] if c.notebook == chapter.name)
-            heading = course.notebooks[chapter.name].headings[here.cell]
-            rows.append(
-                [item_id, item_text(errata[item_id]), chapter_link(chapter, "../../", heading)]
-            )
-        text.append(table(["Item", "Correction", "Where"], rows))
-    return "\n".join(text)
+        rows = [
+            _correction_row(course, errata[item_id], chapter, words.get(item_id, ("", "")))
+            for item_id in found
+        ]
+        header = ["The source says", "In fact", "Shown in"]
+        groups.append(f"## {escape(chapter.label)}\n\n{fold(count, table(header, rows))}")
+    intro = (
+        "# Corrections\n\n"
+        "The sources contain errors that a learner would trip over: programs that fail, unfair "
+        "timings, leaks of test data, functions that no longer exist. A chapter shows each one "
+        f"failing, then puts it right. **{done} of {total}** corrections are in the chapters "
+        "so far.\n"
+    )
+    header = ["Chapter", *(SOURCE_NAMES[letter] for letter in course.sources), "All"]
+    return "\n".join([intro, table(header, overview, "l" + "r" * len(header[1:])), *groups])
+
+
+def _correction_row(
+    course: Course, item: Item, chapter: Chapter, words: tuple[str, str]
+) -> list[str]:
+    says, fact = words
+    here = next(c for c in course.claims[item.id] if c.notebook == chapter.name)
+    heading = course.notebooks[chapter.name].headings[here.cell]
+    return [
+        f"{escape(with_signs(says)) or '–'} {small_id(item)}",
+        escape(with_signs(fact) or truth(item)),
+        chapter_link(chapter, "../../", heading),
+    ]

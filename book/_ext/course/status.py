@@ -55,6 +55,8 @@ def _version_rows() -> list[tuple[str, str]]:
 def chapters_table(course: Course) -> str:
     """Return the table of parts and chapters that the landing page includes."""
     text = []
+    if not all(chapter.exists for chapter in course.chapters):
+        text.append("Chapters marked {bdg-secondary-line}`planned` are not written yet.\n")
     parts: dict[str, list[Chapter]] = defaultdict(list)
     for chapter in course.chapters:
         parts[chapter.part].append(chapter)
@@ -69,7 +71,9 @@ def chapters_table(course: Course) -> str:
             rows.append([str(chapter.number), title, escape(chapter.about)])
         text.append(f"### {escape(part)}\n")
         text.append(
-            ":::{div} chapter-table\n\n" + table(["", "Chapter", ""], rows, "rll") + ":::\n"
+            ":::{div} chapter-table\n\n"
+            + table(["Number", "Chapter", "About"], rows, "rll")
+            + ":::\n"
         )
     return "\n".join(text)
 

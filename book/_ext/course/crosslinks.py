@@ -1,0 +1,173 @@
+"""Links from the chapters: terms to the glossary, corrections to their rows.
+
+Notebooks are plain Markdown and cannot say ``{term}``; the site finds the terms itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from docutils import nodes
+
+from helpers.ledger import Claim
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+ENTRY = re.compile(r"^(?P<terms>(?:\S.*\n)+)(?P<text>(?:[ ]{2}.+\n?)+)", re.M)
+# Where a term is no running text, or links already.
+SKIPPED = (
+    nodes.title, nodes.reference, nodes.literal, nodes.literal_block, nodes.math,
+    nodes.math_block, nodes.raw, nodes.comment, nodes.thead, nodes.emphasis,
+)  # fmt: skip
+# Terms that are everyday words as well: a link at their first use would mislead.
+EVERYDAY = {
+    "attention", "channel", "control", "core", "depth", "device", "entry point", "exposure",
+    "feature", "filter", "floor", "fold", "gain", "gate", "graph", "hash", "head", "hook",
+    "image", "implant", "index", "kernel", "label", "layer", "leaf", "link", "loop", "mask",
+    "median", "message", "model", "module", "node", "noise", "patch", "path", "pipeline",
+    "precision", "prompt", "query", "range", "rank", "recall", "row", "sample", "scan", "seed",
+    "series", "shape", "signal", "slice", "stage", "state", "step", "stride", "table", "target",
+    "task", "test", "token", "tool", "trace", "unit", "view", "weight", "window",
+}  # fmt: skip
+BOX = re.compile(
+    r"^(?:>\s*\*\*|<details><summary>)(?P<name>Corrections? \((?P<sources>[^)]*)\))", re.M
+)
+
+
+def glossary(text: str) -> dict[str, str]:
+    """Return term -> definition of ``book/glossary.md``, other spellings included."""
+    inside = text.partition(":sorted:\n")[2].partition("\n```")[0] + "\n"
+    found = {}
+    for match in ENTRY.finditer(inside):
+        words = " ".join(match["text"].split())
+        words = re.sub(r"\s*\[[^]]*\]\([^)]*\)\.?", "", words)  # the link to the chapter
+        words = re.sub(r"[`*]", "", words)
+        for term in match["terms"].strip().splitlines():
+            found[term.strip()] = words
+    return found
+
+
+def pattern_of(terms: Iterable[str]) -> re.Pattern[str]:
+    """Return what finds a term in running text, the longest first, with or without a plural s."""
+    chosen = [
+        term
+        for term in terms
+        if term.lower() not in EVERYDAY and re.match(r"[A-Za-z0-9]", term) and len(term) > 2
+    ]
+    ordered = sorted(chosen, key=len, reverse=True)
+    alternatives = "|".join(re.escape(term).replace(r"\ ", r"\s+") for term in ordered)
+    return re.compile(rf"(?<![\w-])(?P<term>{alternatives})(?:s|es)?(?![\w-])", re.I)
+
+
+def link_terms(
+    document: nodes.document,
+    terms: Mapping[str, str],
+    addresses: Mapping[str, str],
+    pattern: re.Pattern[str],
+) -> int:
+    """Link each term to the glossary where a page first uses it; return how many were linked."""
+    known = {" ".join(term.lower().split()): term for term in addresses}
+    used: set[str] = set()
+    for text in list(document.findall(nodes.Text)):
+        parent: Any = text.parent
+        while parent is not None and not isinstance(parent, SKIPPED):
+            parent = parent.parent
+        if parent is not None:
+            continue
+        pieces: list[nodes.Node] = []
+        last = 0
+        for match in pattern.finditer(text):
+            term = known.get(" ".join(match["term"].lower().split()))
+            # An abbreviation must be written as in the glossary: RNN, but not "adam" for Adam.
+            if term is None or (term[1:] != term[1:].lower() and term not in match[0]):
+                continue
+            if addresses[term] in used:
+                continue
+            used.add(addresses[term])
+            if match.start() > last:
+                pieces.append(nodes.Text(text[last : match.start()]))
+            link = nodes.reference("", match[0], refuri=addresses[term], internal=True)
+            link["classes"].append("term")
+            link["reftitle"] = terms[term]
+            pieces.append(link)
+            last = match.end()
+        if pieces:
+            if last < len(text):
+                pieces.append(nodes.Text(text[last:]))
+            text.parent.replace(text, pieces)
+    return len(used)
+
+
+def errata_of_boxes(
+    cells: list[Mapping[str, Any]], claims: Mapping[str, list[Claim]], name: str
+) -> list[list[str]]:
+    """Return, for each correction box of a notebook in its order, the items that it corrects.
+
+    A box corrects what its own cell claims and what the code beside it claims, of the sources
+    that it names.
+    """
+    claimed: dict[int, list[str]] = defaultdict(list)
+    for item, places in claims.items():
+        for place in places:
+            if place.notebook == name and re.match(r"\w+\.e\d", item):
+                claimed[place.cell].append(item)
+    boxes = []
+    for number, cell in enumerate(cells):
+        if cell["cell_type"] != "markdown":
+            continue
+        for match in BOX.finditer("".join(cell["source"])):
+            near = [number]
+            for step in (1, -1):  # the code that follows; else the code in front
+                place = number + step
+                while 0 <= place < len(cells) and cells[place]["cell_type"] == "code":
+                    near.append(place)
+                    place += step
+            sources = re.findall(r"[KLTB]\d?", match["sources"])
+            found = [item for place in near for item in claimed[place] if _of(item, sources)]
+            boxes.append(list(dict.fromkeys(found)))
+    return boxes
+
+
+def _of(item: str, sources: list[str]) -> bool:
+    return any(item.startswith(source) for source in sources)
+
+
+def row_links(items: Iterable[str], page: str) -> str:
+    """Return the line of links from a correction to its rows."""
+    links = ", ".join(f'<a href="{page}#{item}">{item}</a>' for item in items)
+    return f'<p class="row-link">In the list of corrections: {links}</p>' if links else ""
+
+
+def with_row_links(body: str, boxes: list[list[str]], page: str) -> str:
+    """Put links into the correction boxes of a page, which come in the order of the notebook."""
+    left = iter(boxes)
+    start = re.compile(
+        r"<details[^>]*><summary>Corrections? \([^)]*\).*?</summary>"
+        r"|<blockquote>\s*<div>\s*<p><strong>Corrections? \([^)]*\).*?</p>",
+        re.S,
+    )
+
+    def add(match: re.Match[str]) -> str:
+        return match[0] + row_links(next(left, []), page)
+
+    return start.sub(add, body)
+
+
+def term_addresses(app: Sphinx, docname: str) -> dict[str, str]:
+    """Return term -> address of its entry, as seen from a page."""
+    builder = app.builder
+    found = {}
+    for term, _, kind, page, anchor, _ in app.env.get_domain("std").get_objects():
+        if kind == "term" and page == "book/glossary":
+            found[term] = f"{builder.get_relative_uri(docname, page)}#{anchor}"
+    return found
+
+
+def read_terms(root: Path) -> dict[str, str]:
+    """Return the terms of the course's glossary."""
+    return glossary((root / "book" / "glossary.md").read_text(encoding="utf-8"))

@@ -1,0 +1,241 @@
+"""What the site adds for readers: links, runs, feedback, icons, words; on small examples."""
+
+from __future__ import annotations
+
+import base64
+import io
+import sys
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import nbformat
+import pytest
+from docutils import nodes
+from docutils.utils import new_document
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image, ImageDraw
+
+from helpers import ledger
+from helpers.ledger import Claim, Item
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+
+from course import crosslinks, finish, landing, readers, runs, wording  # noqa: E402
+
+from tools import build_book, notebook  # noqa: E402
+
+# ---------------------------------------------------------------- the run behind a page
+
+
+def example(*outputs: str) -> nbformat.NotebookNode:
+    cells = [new_code_cell("x", outputs=[new_output("stream", text=text)]) for text in outputs]
+    return new_notebook(cells=cells)
+
+
+START = "05_x · device cuda · profile full · data auto · seed 0\n"
+
+
+def a_run(*outputs: str, time: float | None = 75.0) -> runs.Run:
+    return runs.read_run(
+        example(*outputs), where="EPYC", date="2026-01-02", commit="abc", time=time
+    )
+
+
+def test_run_is_read_from_what_the_cells_printed() -> None:
+    run = a_run(
+        START,
+        "mnist: STAND-IN: small digits, 9 images; results are not MNIST results\nmore",
+        "iris: real data, 150 rows",
+    )
+    assert (run.device, run.profile) == ("cuda", "full")
+    assert run.stand_ins == {"mnist": "small digits, 9 images"}
+    assert run.real == {"iris": "150 rows"}
+    text = runs.box(run, "status.html")
+    for part in (
+        "EPYC; 2026-01-02",
+        "full, device cuda, 1.2 min",
+        "small digits",
+        "torch 2",
+        "abc",
+    ):
+        assert part in text
+
+
+def test_only_a_page_on_stand_ins_says_so_at_its_top() -> None:
+    assert "substitutes for mnist;" in runs.banner(
+        a_run("mnist: STAND-IN: digits; results are not x")
+    )
+    assert runs.banner(a_run("iris: real data, 150 rows")) == ""
+
+
+def test_stored_outputs_have_the_day_of_their_notebook() -> None:
+    found = runs.read_runs(ROOT, ROOT / "no such folder", stored=True)
+    assert len(found) == len(list((ROOT / "notebooks").glob("*.ipynb")))
+    assert all(run.seconds is None and len(run.date) == 10 for run in found.values())
+    assert found["12_image_classification"].stand_ins
+
+
+# ---------------------------------------------------------------- feedback
+
+BODY = """<section id="top"><h1>Title<a class="headerlink" href="#top">#</a></h1><p>a</p>
+<section id="one"><h2>One &amp; only<a class="headerlink" href="#one">#</a></h2><p>b</p>
+<section id="two"><h3>Two</h3><p>c</p></section></section>
+</section>"""
+
+
+def test_each_section_ends_with_a_link_to_the_form() -> None:
+    page = readers.chapter_body(
+        BODY, a_run(START), chapter="05_x", repository="https://github.com/a/b",
+        build={"versions": "torch 2", "commit": "abc"}, status="s.html",
+    )  # fmt: skip
+    links = [part.partition('"')[0] for part in page.split('feedback"><a href="')[1:]]
+    assert len(links) == 2
+    assert page.index("b</p>") < page.index(links[0]) < page.index('id="two"')
+    fields = parse_qs(urlsplit(links[0].replace("&amp;", "&")).query)
+    assert fields["section"] == ["One & only (#one)"]
+    assert fields["chapter"] == ["05_x"]
+    assert fields["commit"] == ["abc"]
+    assert page.count("<section") == page.count("</section>")
+    assert page.index("how-this-page-was-run") > page.index("c</p>")
+
+
+def test_the_form_has_the_fields_that_the_links_fill() -> None:
+    form = (ROOT / ".github" / "ISSUE_TEMPLATE" / readers.FORM).read_text(encoding="utf-8")
+    for name in ("chapter", "section", "versions", "commit"):
+        assert f"id: {name}\n" in form
+
+
+# ---------------------------------------------------------------- terms and corrections
+
+
+def test_a_term_is_linked_once_and_not_in_code_or_links() -> None:
+    terms = {"Learning rate": "The size of a step.", "LSTM": "A cell.", "Head": "Last layers."}
+    document = new_document("page")
+    text = "A learning rate, two learning rates, an LSTM, no lstm, a head."
+    document += nodes.paragraph("", "", nodes.literal("", "LSTM"), nodes.Text(text))
+    document += nodes.title("", "LSTM")
+    linked = crosslinks.link_terms(
+        document, terms, {term: f"g.html#{term}" for term in terms}, crosslinks.pattern_of(terms)
+    )
+    found = list(document.findall(nodes.reference))
+    assert linked == 2
+    assert [link.astext() for link in found] == ["learning rate", "LSTM"]
+    assert found[0]["reftitle"] == "The size of a step."
+    assert document[0].astext() == f"LSTM{text}"
+
+
+def test_the_glossary_gives_russian_names_and_other_spellings() -> None:
+    terms = crosslinks.read_terms(ROOT)
+    assert terms["Optimizer"] == terms["оптимизатор"] == terms["Optimiser"]
+    assert "notebooks" not in "".join(terms.values())
+    latin = [term for term in terms if term[0].isascii()]
+    assert len(terms) - len(latin) > 200
+
+
+def test_each_letter_of_the_glossary_leads_to_its_first_term() -> None:
+    terms = (
+        '<dt id="term-1">1x</dt><dt id="term-a">adam</dt><dt id="term-A">Ax</dt><dt id="term-b">B'
+    )
+    page = readers.with_letters(f'<dl class="simple glossary">{terms}')
+    assert page.startswith('<nav class="letters" aria-label="Letters"><a href="#term-a">A</a> <a')
+    assert page.count("<a ") == 2
+
+
+def test_a_correction_leads_to_the_rows_that_its_code_claims() -> None:
+    cells = [
+        new_markdown_cell("<details><summary>Correction (K3): a</summary>\n\nb\n\n</details>"),
+        new_code_cell("x"),
+        new_markdown_cell("> **Correction (B1).** c"),
+    ]
+    claims = {"K3.e1": [Claim("n", 1)], "B1.e2": [Claim("n", 1)], "K3.c1": [Claim("n", 1)]}
+    boxes = crosslinks.errata_of_boxes(cells, claims, "n")
+    assert boxes == [["K3.e1"], ["B1.e2"]]
+    body = (
+        "<details><summary>Correction (K3): a</summary><p>b</p></details>"
+        "<blockquote>\n<div><p><strong>Correction (B1).</strong> c</p></div></blockquote>"
+    )
+    page = crosslinks.with_row_links(body, boxes, "c.html")
+    assert page.index("c.html#K3.e1") < page.index("<p>b</p>") < page.index("c.html#B1.e2")
+
+
+def test_every_correction_says_what_the_source_says() -> None:
+    words = wording.read_corrections(ROOT)
+    errata = {item.id: item for item in ledger.items() if item.kind == "erratum"}
+    assert words.keys() == errata.keys()
+    assert all(says for says, _ in words.values())
+    commands = [
+        i
+        for i, (_, fact) in words.items()
+        if (fact or wording.truth(errata[i])).startswith("Correct")
+    ]
+    assert commands == []
+
+
+@pytest.mark.parametrize(
+    ("show", "words"),
+    [
+        ("Explain the loop -> x^2 <= 1 (scaled-down stand-in allowed)", "The loop → x² ≤ 1"),
+        ("Say what an RNN is", "What an RNN is"),
+        ("Run both and compare", "Run both and compare"),
+    ],
+)
+def test_topics_are_no_commands(show: str, words: str) -> None:
+    assert wording.topic(Item("K1.c1", "concept", "02", show)) == words
+
+
+# ---------------------------------------------------------------- finished pages
+
+
+def picture(path: Path, *, dark: bool, dpi: int = 100) -> Path:
+    image = Image.new("RGB", (400, 300), "black" if dark else "white")
+    ImageDraw.Draw(image).line((0, 0, 400, 300), "blue", 3)
+    image.save(path, dpi=(dpi, dpi))
+    return path
+
+
+def test_figures_get_their_size_and_drawings_are_known(tmp_path: Path) -> None:
+    (tmp_path / "_images").mkdir()
+    picture(tmp_path / "_images" / "a.png", dark=False, dpi=200)
+    picture(tmp_path / "_images" / "b.png", dark=True)
+    html = '<img alt="x" src="../_images/a.png" /><img alt="y" src="../_images/b.png" />'
+    page = finish.finished(html, tmp_path)
+    assert 'a.png" width="200" height="150" loading="lazy" decoding="async" data-kind' in page
+    assert 'b.png" width="400" height="300" loading="lazy" decoding="async" />' in page
+    assert finish.finished(page, tmp_path) == page
+
+
+def test_pages_do_not_load_what_only_the_search_needs(tmp_path: Path) -> None:
+    head = (
+        '<script defer src="s/fontawesome.js?x"></script><script src="../searchindex.js"></script>'
+        '<script src="_static/documentation_options.js"></script><script src="a.js"></script>'
+    )
+    page = finish.finished(head, tmp_path)
+    assert page == (
+        '<script src="_static/documentation_options.js"></script><script defer src="a.js"></script>'
+    )
+    assert "searchindex" in finish.finished(head, tmp_path, search=True)
+
+
+def test_only_the_icons_that_are_used_stay() -> None:
+    css = '.fa-a:before,.fa-b:before{content:"\\f001"}.fa-c:before{content:"\\f002"}.x{y:"\\f003"}'
+    assert finish.icon_points(css, {"fa-b"}) == {0xF001, 0xF003}
+
+
+def test_executed_figures_have_double_density_and_few_colours() -> None:
+    cell = new_code_cell("import matplotlib.pyplot as plt\n_ = plt.plot([1, 2])")
+    done = notebook.execute(
+        ROOT / "notebooks" / "x.ipynb", timeout=120, env=notebook.environment(),
+        notebook=new_notebook(cells=[cell]), double=True,
+    )  # fmt: skip
+    png = notebook.shrink(done.notebook.cells[0].outputs[0].data["image/png"])
+    with Image.open(io.BytesIO(base64.b64decode(png))) as image:
+        assert image.mode == "P"
+        assert image.info["dpi"][0] > 150
+    assert build_book.shrink is notebook.shrink
+
+
+def test_the_landing_page_counts_and_shows_a_figure(tmp_path: Path) -> None:
+    alt = landing.write_figure(ROOT, tmp_path)
+    assert alt.startswith(landing.FIGURE[1])
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
