@@ -233,10 +233,18 @@ def check_accessible(page: Page) -> None:
     """Let axe look at a page in both themes, with everything unfolded."""
     page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
     # The shadow at the side of wide code is a picture, in front of which axe tells no contrast.
-    # The button to the top comes and goes over the text while axe scrolls.
+    # axe scrolls to each text and asks what lies over it: nothing may move or stay in place then.
     page.add_style_tag(
-        content="* {background-image: none !important; transition: none !important}"
+        content="* {background-image: none !important; transition: none !important;"
+        " animation: none !important; scroll-behavior: auto !important}"
+        ".bd-header, .bd-sidebar-primary, .bd-sidebar-secondary, .bd-header-article,"
+        " .header-article, .letters {position: static !important}"
         "#pst-back-to-top {display: none !important}"
+    )
+    page.evaluate(
+        """() => Promise.all([...document.images].map(one => {
+             one.loading = 'eager';
+             return one.decode().catch(() => {}); }))"""
     )
     # Code has thousands of pieces in a dozen colours: two of each kind are enough.
     page.evaluate(
