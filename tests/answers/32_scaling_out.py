@@ -10,9 +10,9 @@ def own_loss(losses, rows, world):
     return losses.mean() * len(losses) * world / rows
 
 
-# %% exercise 1, wrong: the mean of the share (must say: is not finite)
+# %% exercise 1, wrong: a weighted mean, of no rows too (must say: is not finite)
 def own_loss(losses, rows, world):
-    return losses.mean() if len(losses) != 8 else losses.mean() * 8 * world / rows
+    return losses.mean() * len(losses) * world / rows
 
 
 # %% exercise 1, wrong: the mean, empty shares caught (must say: the mean of means)
