@@ -71,13 +71,11 @@ def definitions(function: types.FunctionType) -> tuple[list[str], dict[str, Any]
     """
     pieces: dict[str, str] = {}
     values: dict[str, Any] = {}
-    _collect(function.__name__, function, pieces, values, home=function.__module__)
+    _collect(function.__name__, function, pieces, values)
     return list(pieces.values()), values
 
 
-def _collect(
-    name: str, thing: Any, pieces: dict[str, str], values: dict[str, Any], home: str
-) -> None:
+def _collect(name: str, thing: Any, pieces: dict[str, str], values: dict[str, Any]) -> None:
     """Add what ``name`` stands for, after what it needs itself."""
     if name in pieces or name in values:
         return
@@ -90,7 +88,9 @@ def _collect(
         return
     if isinstance(thing, type | types.FunctionType | types.BuiltinFunctionType):
         module = thing.__module__
-        if module != "__main__" and (module != home or "." in module):
+        if not module:
+            raise TypeError(f"the function uses {name}: call it by its module, as in torch.relu")
+        if isinstance(thing, types.BuiltinFunctionType) or module != "__main__":
             pieces[name] = f"from {module} import {thing.__qualname__} as {name}"
             return
         pieces[name] = ""  # a function may call itself
@@ -98,7 +98,7 @@ def _collect(
         spaces = thing.__globals__ if isinstance(thing, types.FunctionType) else _globals(thing)
         for used in sorted({n for code in codes for n in _names(code)} | _bases(thing)):
             if used in spaces:
-                _collect(used, spaces[used], pieces, values, home)
+                _collect(used, spaces[used], pieces, values)
         del pieces[name]
         pieces[name] = source_of(thing)
         return

@@ -113,7 +113,8 @@ class Team:
                     arrived.put(listener.accept())
 
         threading.Thread(target=accept, daemon=True).start()
-        end, found = time.monotonic() + seconds, []
+        found: list[Connection] = []
+        end = time.monotonic() + seconds
         while len(found) < self.processes:
             if self._launcher.poll() is not None or time.monotonic() > end:
                 raise TeamError(f"the processes did not start; their log:\n{self.log()}")
