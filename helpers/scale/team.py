@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import multiprocessing
 import os
 import queue
 import secrets
@@ -22,7 +23,6 @@ import torch
 from helpers.scale.shipping import definitions, pack, unpack
 
 ROOT = Path(__file__).resolve().parents[2]
-GRACE = 3.0  # seconds that the others have to answer when one process has failed
 
 
 class TeamError(RuntimeError):
@@ -38,6 +38,8 @@ class Team:
             where there are enough GPUs. On CUDA new tensors and arguments are put on the GPU.
         threads: of each process.
         start_s: seconds to wait for all processes.
+        grace_s: seconds that the others have to answer when one process has failed. All are ended
+            then, so a slow machine must not need that long for what it was given.
 
     Raises:
         TeamError: if they do not start.
@@ -51,7 +53,13 @@ class Team:
     """
 
     def __init__(
-        self, processes: int = 2, *, device: str = "cpu", threads: int = 1, start_s: float = 300
+        self,
+        processes: int = 2,
+        *,
+        device: str = "cpu",
+        threads: int = 1,
+        start_s: float = 300,
+        grace_s: float = 20,
     ) -> None:
         if device == "auto":
             device = "cuda" if torch.cuda.device_count() >= processes else "cpu"
@@ -62,6 +70,7 @@ class Team:
             )
         self.processes = processes
         self.device = device
+        self.grace_s = grace_s
         self._connections: list[Connection] = []
         self._folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self._log = Path(self._folder.name, "log.txt")
@@ -86,6 +95,8 @@ class Team:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                # Stopping a cell (Ctrl+C, the stop button) is not meant for the processes.
+                start_new_session=True,
             )
         atexit.register(self.close)
         try:
@@ -108,9 +119,13 @@ class Team:
         arrived: queue.Queue[Connection] = queue.Queue()
 
         def accept() -> None:
-            with contextlib.suppress(OSError, EOFError):  # the listener was closed
-                for _ in range(self.processes):
+            while arrived.qsize() < self.processes:
+                try:
                     arrived.put(listener.accept())
+                except multiprocessing.AuthenticationError:
+                    continue  # a stranger
+                except (OSError, EOFError):  # the listener was closed
+                    return
 
         threading.Thread(target=accept, daemon=True).start()
         found: list[Connection] = []
@@ -128,7 +143,7 @@ class Team:
         return [connection for connection in ranked if connection is not None]
 
     def run(
-        self, function: types.FunctionType, *arguments: Any, timeout: float = 60.0
+        self, function: types.FunctionType, *arguments: Any, timeout: float = 300.0
     ) -> list[Any]:
         """Call a function in all processes at once and return what each returned, by rank.
 
@@ -139,7 +154,9 @@ class Team:
             timeout: seconds until the processes are given up and ended.
 
         Raises:
-            TeamError: with the process's own traceback, or with the log if none answers in time.
+            TeamError: with the process's own traceback, or with the log if none answers in time,
+                or if a process has died. Interrupted, the processes are ended: their late answers
+                would be taken for those of the next function.
         """
         if not self._connections:
             raise TeamError("the processes have ended; start a new Team")
@@ -152,9 +169,17 @@ class Team:
                 "arguments": list(arguments),
             }
         )
-        for connection in self._connections:
-            connection.send_bytes(task)
-        answers = self._collect(time.monotonic() + timeout)
+        try:
+            for connection in self._connections:
+                connection.send_bytes(task)
+            answers = self._collect(time.monotonic() + timeout)
+        except OSError:
+            log = self.log()
+            self._end()
+            raise TeamError(f"a process died; start a new Team. Their log:\n{log}") from None
+        except BaseException:
+            self._end()
+            raise
         missing = [rank for rank in range(self.processes) if rank not in answers]
         failed = {rank: a for rank, a in answers.items() if "error" in a}
         if missing:
@@ -187,7 +212,7 @@ class Team:
                     died = "the process died"
                     answers[rank] = {"error": died, "trace": self.log()}
                 if "error" in answers[rank]:
-                    end = min(end, time.monotonic() + GRACE)
+                    end = min(end, time.monotonic() + self.grace_s)
         return answers
 
     def log(self, characters: int = 3000) -> str:

@@ -60,7 +60,7 @@ def main() -> None:
     if cuda:
         torch.cuda.set_device(local)
         torch.set_default_device("cuda")
-    dist.init_process_group("nccl" if cuda else "gloo", timeout=timedelta(seconds=120))
+    dist.init_process_group("nccl" if cuda else "gloo", timeout=timedelta(minutes=4))
     space = types.ModuleType("team")
     sys.modules["team"] = space
     connection.send_bytes(pack({"rank": dist.get_rank()}))

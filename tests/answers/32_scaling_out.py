@@ -79,6 +79,16 @@ def own_indices(n, rank, world, epoch, seed):
     return torch.randperm(n)[rank::world].tolist()
 
 
+# %% exercise 2, wrong: Python's global state (must say: changes the global random state)
+def own_indices(n, rank, world, epoch, seed):
+    import random
+
+    random.seed(f"{seed} {epoch}")
+    order = list(range(n))
+    random.shuffle(order)
+    return order[rank::world]
+
+
 # %% exercise 2, wrong: not shuffled (must say: not shuffled)
 def own_indices(n, rank, world, epoch, seed):
     return list(range(rank, n, world))
@@ -130,6 +140,12 @@ def row_parallel(inputs, weights, bias):
 # %% exercise 3, wrong: one tensor (must say: one entry for each process)
 def row_parallel(inputs, weights, bias):
     return sum(x @ w.T for x, w in zip(inputs, weights)) + bias
+
+
+# %% exercise 3, wrong: entries of None (must say: holds no tensor)
+def row_parallel(inputs, weights, bias):
+    summands = [x @ w.T for x, w in zip(inputs, weights)]
+    return [s.add_(bias) if rank == 0 else None for rank, s in enumerate(summands)][::-1]
 
 
 # %% exercise 3, wrong: no return (must say: is a return missing)
