@@ -198,6 +198,7 @@ def fit(
         if loop.saved is not None:
             loop.saved.leave()
         say(f"interrupted in epoch {loop.state.epoch}; the history is kept")
+    processes.return_random_state()
     for callback in all_callbacks:
         if hasattr(callback, "finish"):
             callback.finish(model)

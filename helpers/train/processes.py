@@ -74,6 +74,15 @@ class Processes:
         np.random.seed(seed + self.rank)  # noqa: NPY002 - the readers' libraries draw from it
         torch.manual_seed(seed + self.rank)
 
+    def return_random_state(self) -> None:
+        """Go on behind the training with the state of the draws, alike in all processes.
+
+        It is that of one process whose model draws nothing: a program that then makes a model, or
+        shuffles, does so as without ``torchrun``.
+        """
+        if self.world > 1:
+            set_rng_state(self.draws, [], None)
+
     def draw(self, loader: Iterable[Any]) -> Iterator[Any]:
         """Iterate over a loader with the common random numbers, and compare each batch.
 
