@@ -20,6 +20,9 @@ MAKERS = {
     "GroupShuffleSplit",
     "KFold",
     "LeaveOneGroupOut",
+    "LeavePGroupsOut",
+    "RepeatedKFold",
+    "RepeatedStratifiedKFold",
     "ShuffleSplit",
     "Split",
     "StratifiedGroupKFold",
@@ -44,6 +47,19 @@ def by_hand(value):
         return len(value.elts) > 1 and all(
             isinstance(one, ast.Constant) and type(one.value) is int for one in value.elts
         )
+    if isinstance(value, ast.Subscript) and isinstance(value.slice, ast.Slice):  # order[:60]
+        if not {"order", *USES} & set(re.split(r"\W|_", ast.unparse(value.value).lower())):
+            return False
+        ends = (value.slice.lower, value.slice.upper, value.slice.step)
+        known = [one for one in ends if one is not None]
+        return bool(known) and all(isinstance(one, ast.Constant) for one in known)
+    if isinstance(value, ast.Call) and ast.unparse(value.func) in {
+        "list",
+        "set",
+        "sorted",
+        "tuple",
+    }:
+        return len(value.args) == 1 and by_hand(value.args[0])
     return (
         isinstance(value, ast.Call)
         and ast.unparse(value.func) in {"range", "slice", "torch.arange", "np.arange"}
@@ -60,19 +76,43 @@ def of_slices(name):
     )
 
 
+def assigned(node):
+    """Pairs of a name and the value that it is given; a key counts as a name: split["train"]."""
+    if isinstance(node, ast.AnnAssign):
+        pairs = [(node.target, node.value)]
+    elif isinstance(node, ast.Assign):
+        pairs = [(target, node.value) for target in node.targets]
+    elif isinstance(node, ast.Call) and ast.unparse(node.func) == "dict":
+        return [(key.arg, key.value) for key in node.keywords if key.arg]
+    else:
+        return []
+    for target, value in list(pairs):
+        both = isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple)
+        if both and len(target.elts) == len(value.elts):
+            pairs += zip(target.elts, value.elts, strict=True)
+    named = [(target.id, value) for target, value in pairs if isinstance(target, ast.Name)]
+    keys = [(target.slice, value) for target, value in pairs if isinstance(target, ast.Subscript)]
+    return named + [(str(k.value), value) for k, value in keys if isinstance(k, ast.Constant)]
+
+
 def breaches(source):
     """Return what in a cell makes a split."""
     found = []
     for node in ast.walk(ast.parse(re.sub(r"^(\s*)[%!].*$", r"\1pass", source, flags=re.M))):
+        if isinstance(node, ast.ImportFrom):  # whatever it is called afterwards
+            own = node.module in {"helpers.data", "helpers.ct"}
+            found += [a.name for a in node.names if a.asname and a.name in MAKERS]
+            found += [a.name for a in node.names if own and a.name == "split"]
         if isinstance(node, ast.Call):
             name = ast.unparse(node.func).rpartition(".")[2]
             if name in MAKERS or ast.unparse(node.func) in {"data.split", "helpers.data.split"}:
                 found.append(ast.unparse(node.func))
             found += [key.arg for key in node.keywords if key.arg in {"val_stride", "test_size"}]
-        if isinstance(node, ast.Assign):
-            for target in node.targets:
-                if isinstance(target, ast.Name) and of_slices(target.id) and by_hand(node.value):
-                    found.append(ast.unparse(node))
+        found += [
+            f"{name} = {ast.unparse(value)}"
+            for name, value in assigned(node)
+            if of_slices(name) and by_hand(value)
+        ]
         if isinstance(node, ast.Dict) and len(node.keys) > 1:
             keys = [k.value for k in node.keys if isinstance(k, ast.Constant)]
             parts = [isinstance(k, str) and bool(PART.fullmatch(k)) for k in keys]
@@ -121,6 +161,16 @@ def test_few_cells_are_demonstrations(path):
         "test_rows = [3, 7, 11]",
         "AT = {'train': range(0, 9), 'validation': range(12, 15)}",
         "loader = LunaDataset(val_stride=10)",
+        "from sklearn.model_selection import train_test_split as halves\na, b = halves(x)",
+        "from helpers.data import split\none, two = split(len(x), (0.8, 0.2), seed=0)",
+        "train_slices, test_slices = range(0, 60), range(60, 99)",
+        "train_slices: list = [1, 2, 3]",
+        "train_slices, test_slices = order[:60], order[60:]",
+        "validation_slices = slices[::10]",
+        "AT = dict(train=range(0, 9), test=range(9, 20))",
+        "AT['train'] = range(0, 9)",
+        "test_slices = list(range(60, 99))",
+        "folds = RepeatedKFold()",
     ],
 )
 def test_a_planted_breach_is_found(source):
@@ -136,6 +186,10 @@ def test_a_planted_breach_is_found(source):
         "parts = {'train': 0.6, 'test': 0.4}",
         "validated = [trace(v) for v in VERSIONS['validation']]",
         "words = text.split(',')",
+        "train_losses, test_losses = [], []",
+        "test_slices = version.slices",
+        "train_x = stack[rows]",
+        "test = x[:5]",
     ],
 )
 def test_what_is_no_split_passes(source):
