@@ -136,6 +136,13 @@ def tversky_loss(logits, target, alpha=0.3, beta=0.7, smooth=1.0):
     return 1 - (tp + smooth) / (tp + alpha * fp + beta * fn + smooth)
 
 
+# %% exercise 2, wrong: the defaults are exchanged (must say: the defaults are)
+def tversky_loss(logits, target, alpha=0.7, beta=0.3, smooth=1.0):
+    p, y = logits.sigmoid().flatten(1), target.flatten(1)
+    tp, fp, fn = (p * y).sum(1), (p * (1 - y)).sum(1), ((1 - p) * y).sum(1)
+    return (1 - (tp + smooth) / (tp + alpha * fp + beta * fn + smooth)).mean()
+
+
 # %% exercise 3, right: recursion from the outside to the middle
 def fits(size, depth):
     inner = size - 4
@@ -205,3 +212,19 @@ def fits(size, depth):
     for _ in range(depth - 1):
         side = 2 * side - 4
     return side if side > 0 else None
+
+
+# %% exercise 3, wrong: a side of 0 is let through (must say: does not stay above 0)
+def fits(size, depth):
+    side = size
+    for level in range(depth):
+        if level and side % 2:
+            return None
+        side = (side // 2 if level else side) - 4
+        if side < 0:
+            return None
+    for _ in range(depth - 1):
+        side = 2 * side - 4
+        if side < 0:
+            return None
+    return side
