@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
@@ -29,6 +29,16 @@ async def read_body(request: Request, limit: int, seconds: float) -> bytes:
             if len(content) > limit:
                 raise OverflowError
     return bytes(content)
+
+
+async def drop_rest(request: Request, limit: int, seconds: float) -> None:
+    """Read and forget what still comes: a client that is cut off while it sends reads no answer."""
+    with suppress(TimeoutError, ClientDisconnect, RuntimeError):  # the last: nothing is left
+        async with asyncio.timeout(seconds):
+            async for piece in request.stream():
+                limit -= len(piece)
+                if limit < 0:
+                    return
 
 
 def create_app(*, patience_s: float = 1.0) -> FastAPI:
@@ -62,12 +72,13 @@ def create_app(*, patience_s: float = 1.0) -> FastAPI:
     async def predict(request: Request) -> JSONResponse:
         try:
             declared = int(request.headers.get("content-length", "0"))
-            if declared > MAX_BYTES:  # refused before a byte is read
+            if declared > MAX_BYTES:
                 raise OverflowError
             if request.headers.get("content-type", "") not in TYPES:
                 return reply(*service.refuse(415, "send image/jpeg or image/png"))
             content = await read_body(request, MAX_BYTES, patience_s)
         except OverflowError:
+            await drop_rest(request, 4 * MAX_BYTES, 0.3)
             return reply(*service.refuse(413, f"more than {MAX_BYTES:,} bytes"))
         except TimeoutError:
             return reply(*service.refuse(408, "the upload took too long"))

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 import weakref
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any
 
@@ -65,7 +66,7 @@ class Server:
         command: list[str] | None = None,
     ) -> None:
         self.kind = kind
-        self._log = tempfile.TemporaryFile(prefix="catfish-log-")
+        self._log = tempfile.TemporaryFile(prefix="catfish-log-")  # noqa: SIM115 - as long as we
         environment = {
             **os.environ,
             "CATFISH_MODEL_LOCATION": str(weights),
@@ -127,11 +128,14 @@ class Server:
         self,
         method: str,
         path: str,
-        body: bytes | None = None,
+        body: bytes | Iterable[bytes] | None = None,
         headers: dict[str, str] | None = None,
         timeout: float = 10.0,
     ) -> tuple[int, Any]:
-        """Send one HTTP request; returns the status and the body, decoded if it is JSON."""
+        """Send one HTTP request; returns the status and the body, decoded if it is JSON.
+
+        A body in pieces is sent without a declared length.
+        """
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
             connection.request(method, path, body, headers or {})
