@@ -1,4 +1,5 @@
 // load-cnn MODEL: load a traced model, run it on one fixed input, print ten digits of each output.
+#include <ATen/Parallel.h>
 #include <torch/script.h>
 
 #include <iomanip>
