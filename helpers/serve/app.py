@@ -41,7 +41,7 @@ async def drop_rest(request: Request, limit: int, seconds: float) -> None:
                     return
 
 
-def create_app(*, patience_s: float = 1.0) -> FastAPI:
+def create_app(*, patience_s: float = 5.0) -> FastAPI:
     """Return the application: ``/health``, ``/metrics`` and ``POST /predict``.
 
     Args:

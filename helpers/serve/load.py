@@ -29,7 +29,7 @@ def open_loop(
     arrivals: Sequence[float] | np.ndarray,
     *,
     clients: int = 16,
-    limit_s: float = 20.0,
+    limit_s: float = 120.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Upload one body at each arrival time and measure from that time, not from the sending.
 

@@ -62,7 +62,7 @@ class Server:
         weights: Path | str,
         settings: dict[str, str] | None = None,
         *,
-        deadline_s: float = 60.0,
+        deadline_s: float = 300.0,
         command: list[str] | None = None,
     ) -> None:
         self.kind = kind
@@ -130,7 +130,7 @@ class Server:
         path: str,
         body: bytes | Iterable[bytes] | None = None,
         headers: dict[str, str] | None = None,
-        timeout: float = 10.0,
+        timeout: float = 120.0,
     ) -> tuple[int, Any]:
         """Send one HTTP request; returns the status and the body, decoded if it is JSON.
 

@@ -62,7 +62,7 @@ class Service:
         *,
         max_batch: int | None = None,
         capacity: int | None = None,
-        patience_s: float = 5.0,
+        patience_s: float = 30.0,
     ) -> None:
         torch.set_num_threads(1)
         model, self.version = load_model()
