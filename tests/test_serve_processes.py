@@ -138,19 +138,17 @@ def test_a_killed_parent_takes_the_server_along(weights):
     program = (
         "import sys, time\nfrom helpers.serve.process import Server\n"
         "with Server('fastapi', sys.argv[1]) as server:\n"
-        "    print(server.process.pid, server.port, flush=True)\n    time.sleep(99)\n"
+        "    print(server.process.pid, flush=True)\n    time.sleep(99)\n"
     )
     parent = subprocess.Popen(
         [sys.executable, "-c", program, str(weights)], stdout=subprocess.PIPE, cwd=ROOT, text=True
     )
     try:
-        pid, port = map(int, parent.stdout.readline().split())
+        pid = int(parent.stdout.readline())
         os.kill(pid, 0)  # it runs
         parent.send_signal(signal.SIGKILL)  # no handler, no atexit
         parent.wait(timeout=20)
         assert gone(pid), "the server outlives its parent"
-        with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", port), timeout=5)
     finally:
         parent.kill()
         parent.wait()
