@@ -29,6 +29,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, syn
 
 from tools.address import built_from
 from tools.browser import find
+from tools.pdf import LOADED
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUT = ROOT / "_build" / "test"
@@ -241,11 +242,7 @@ def check_accessible(page: Page) -> None:
         " .header-article, .letters {position: static !important}"
         "#pst-back-to-top {display: none !important}"
     )
-    page.evaluate(
-        """() => Promise.all([...document.images].map(one => {
-             one.loading = 'eager';
-             return one.decode().catch(() => {}); }))"""
-    )
+    page.evaluate(LOADED)
     # Code has thousands of pieces in a dozen colours: two of each kind are enough.
     page.evaluate(
         """() => { const seen = {};
