@@ -294,7 +294,9 @@ def _explain(error: OSError, source: File | Archive, part: Path) -> str:
         return f"answered {response.status_code} {response.reason}".rstrip()
     text, innermost = f"{error}", _innermost(error)
     reason = getattr(innermost, "strerror", None) or str(innermost)
-    if response is not None or ("407" in text and isinstance(error, exceptions.ProxyError)):
+    # of an https address the proxy's answer is in the text only, behind addresses and ports
+    refused = "Tunnel connection failed: 407" in text
+    if response is not None or (refused and isinstance(error, exceptions.ProxyError)):
         return (
             "the proxy asks for a name and password (407): set HTTPS_PROXY to "
             "http://NAME:PASSWORD@HOST:PORT"

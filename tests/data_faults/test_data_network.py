@@ -350,9 +350,14 @@ def test_proxy_that_wants_a_password(
         assert "HTTPS_PROXY" in error.cause
 
 
-def test_proxy_that_is_gone(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{closed_port()}")
-    make(urls=("http://nowhere.invalid/x",))
+@pytest.mark.parametrize("path", ["x", "407", "a/48407.zip"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_proxy_that_is_gone(
+    make: Make, monkeypatch: pytest.MonkeyPatch, scheme: str, path: str
+) -> None:
+    """Digits of an address or a port are not taken for the proxy's answer."""
+    monkeypatch.setenv(f"{scheme}_proxy", f"http://127.0.0.1:{closed_port()}")
+    make(urls=(f"{scheme}://nowhere.invalid/{path}",))
     fails("the proxy cannot be used (Connection refused): correct or unset HTTPS_PROXY")
 
 
