@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
-from helpers.serve import catfish, load
+from helpers.serve import batching, catfish, load
 from helpers.serve.batching import Batcher, Busy
 from helpers.serve.drawings import draw, jpeg
 from helpers.serve.preprocess import MAX_BYTES, BadPicture, to_tensor
@@ -133,6 +133,14 @@ def test_what_waits_is_computed_together_and_the_queue_has_a_bound():
     assert batcher.sizes == [1, 1, 1]
     with pytest.raises(Busy):
         batcher.submit(torch.tensor([5.0]))
+
+
+def test_a_batcher_that_runs_for_long_keeps_the_sizes_of_its_last_batches_only(monkeypatch):
+    monkeypatch.setattr(batching, "KEPT_SIZES", 3)
+    with Batcher(nn.Identity()) as batcher:
+        for i in range(7):  # one after another: seven batches of one
+            assert batcher.submit(torch.tensor([float(i)])).result(timeout=20).item() == i
+            assert batcher.sizes == [1] * min(i + 1, 3)
 
 
 def test_an_error_reaches_its_client_and_the_worker_lives_on():

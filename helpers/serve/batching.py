@@ -13,6 +13,8 @@ from torch import nn
 
 __all__ = ["Batcher", "Busy"]
 
+KEPT_SIZES = 1000
+
 
 class Busy(RuntimeError):
     """The queue is full: refuse now, so that the others are answered in time."""
@@ -29,6 +31,9 @@ class Batcher:
         max_batch: most pictures in one call of the model.
         capacity: most pictures that wait; the next one is refused with :class:`Busy`.
         linger_s: seconds that a batch waits for more pictures after its first.
+
+    Attributes:
+        sizes: how many pictures each of the last :data:`KEPT_SIZES` batches had, newest last.
 
     Example:
         >>> with Batcher(nn.Identity(), max_batch=4) as batcher:
@@ -107,9 +112,10 @@ class Batcher:
             try:
                 with torch.inference_mode():
                     rows = self.model(torch.stack([x for x, _ in live]))
+                self.sizes.append(len(live))  # before the answers, so that a client may look
+                del self.sizes[:-KEPT_SIZES]  # a server runs for months
                 for (_, answer), row in zip(live, rows, strict=True):
                     answer.set_result(row)
-                self.sizes.append(len(live))
             except Exception as error:  # the worker lives on: each client gets the error
                 for _, answer in live:
                     if not answer.done():
