@@ -267,12 +267,12 @@ def test_text_of_an_item_is_shown_sign_by_sign(example: Any) -> None:
 
 
 def test_corrections_are_counted_once_and_grouped(example: Any) -> None:
-    page = sources.corrections_page(example, {"K1.e1": ("A clock is -> enough", "")})
+    page = sources.corrections_page(example, {"K1.e1": ("A clock is -> enough", "It is <= 2")})
     assert "**1 of 2** corrections" in page
     assert "<summary>1 correction</summary>" in page
     assert page.count('id="K1.e1"') == 1
     assert "| A clock is → enough " in page, "what the source says stands beside the truth"
-    assert "| The timing |" in page
+    assert "| It is ≤ 2 |" in page
     assert "K1.e2" not in page
 
 
