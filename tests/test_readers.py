@@ -166,6 +166,8 @@ def test_a_correction_leads_to_its_rows() -> None:
     page = crosslinks.with_row_links(body, boxes, "c.html")
     assert page.index("c.html#K3.e1") < page.index("c.html#K3.e2") < page.index("<p>b</p>")
     assert page.count("row-link") == 1
+    with pytest.raises(ExtensionError, match="2 corrections on a page, 1 in its notebook"):
+        crosslinks.with_row_links(body, boxes[:1], "c.html")
 
 
 def test_a_correction_without_a_line_in_the_table_stops_the_build() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -179,19 +179,22 @@ def row_links(items: Iterable[str], page: str) -> str:
     return f'<p class="row-link">In the list of corrections: {links}</p>' if links else ""
 
 
-def with_row_links(body: str, boxes: Iterable[Iterable[str]], page: str) -> str:
-    """Put links into the correction boxes of a page, which come in the order of the notebook."""
-    left = iter(boxes)
+def with_row_links(body: str, boxes: Sequence[Iterable[str]], page: str) -> str:
+    """Put links into the correction boxes of a page, which come in the order of the notebook.
+
+    Raises:
+        ExtensionError: if the page has another number of boxes, so that links would be misplaced.
+    """
     start = re.compile(
         r"<details[^>]*><summary>Corrections? \([^)]*\).*?</summary>"
         r"|<blockquote>\s*<div>\s*<p><strong>Corrections? \([^)]*\).*?</p>",
         re.S,
     )
-
-    def add(match: re.Match[str]) -> str:
-        return match[0] + row_links(next(left, ()), page)
-
-    return start.sub(add, body)
+    found = len(start.findall(body))
+    if found != len(boxes):
+        raise ExtensionError(f"{found} corrections on a page, {len(boxes)} in its notebook")
+    left = iter(boxes)
+    return start.sub(lambda match: match[0] + row_links(next(left), page), body)
 
 
 def term_addresses(app: Sphinx, docname: str) -> dict[str, str]:
