@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from sphinx.errors import ExtensionError
 
 import data_scripts
+from helpers import ledger
 from helpers.ledger import Claim, Item
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -265,12 +267,12 @@ def test_text_of_an_item_is_shown_sign_by_sign(example: Any) -> None:
 
 
 def test_corrections_are_counted_once_and_grouped(example: Any) -> None:
-    page = sources.corrections_page(example, {"K1.e1": ("A clock is -> enough", "")})
+    page = sources.corrections_page(example, {"K1.e1": ("A clock is -> enough", "It is <= 2")})
     assert "**1 of 2** corrections" in page
     assert "<summary>1 correction</summary>" in page
     assert page.count('id="K1.e1"') == 1
     assert "| A clock is → enough " in page, "what the source says stands beside the truth"
-    assert "| The timing |" in page
+    assert "| It is ≤ 2 |" in page
     assert "K1.e2" not in page
 
 
@@ -285,19 +287,19 @@ def record(**changes: Any) -> dict[str, Any]:
 
 
 def test_replication_shows_measured_and_missing_results(example: Any) -> None:
-    page = replication.replication_page(example, [record()])
+    page = replication.replication_page(example, [record()], {})
     assert "report 2 results. **1** of them" in page
     row = "| accuracy | 0.5 ± 0.02 | 0.5123 (0.5 to 0.52) | **reproduced** |"
     assert row in page.replace("\u00a0", " ")
     assert "mnist (official); profile full, 3 seeds; H200; torch 2.14; 2025-01-01" in page
-    assert "| the textbook | 1 | 1 | 0 | 0 | 0 | 0 |" in page
-    assert "| the O'Reilly book | 1 | 0 | 0 | 0 | 0 | 1 |" in page
+    assert "| the textbook | 1 | 0 | 1 | 0 | 0 | 0 | 0 |" in page
+    assert "| the O'Reilly book | 1 | 0 | 0 | 0 | 0 | 0 | 1 |" in page
     assert page.count("Not measured yet.") == 1
 
 
 def test_replication_gives_the_reason_of_a_refutation(example: Any) -> None:
     changed = record(verdict="refuted", reason="leak of test data", seeds=1, band=None, source=None)
-    page = replication.replication_page(example, [changed])
+    page = replication.replication_page(example, [changed], {})
     row = "| – | 0.5123 | **refuted**: leak of test data |"
     assert row in page.replace("\u00a0", " ").replace(" (0.5 to 0.52)", "")
 
@@ -306,10 +308,50 @@ def test_replication_says_what_can_not_be_measured(example: Any) -> None:
     empty = {"value": None, "low": None, "high": None, "seeds": 0, "band": None}
     verdict = {"verdict": "not measurable here", "reason": "it would need the prices of 2019"}
     beyond = record(**empty, **verdict)
-    page = replication.replication_page(example, [beyond])
+    page = replication.replication_page(example, [beyond], {})
     assert "report 2 results. **0** of them" in page
     assert "1 cannot be measured here" in page
     assert "| 0.5 | – | **not measurable here**: it would need the prices of 2019 |" in page
+
+
+def test_a_result_with_several_numbers_is_counted_once(example: Any) -> None:
+    pair = [record(), record(verdict="refuted"), record(verdict="measured")]
+    page = replication.replication_page(example, pair, {})
+    assert "| the textbook | 1 | 1 | 0 | 0 | 0 | 0 | 0 |" in page
+
+
+def test_replication_says_what_a_cell_compares_in_every_build(example: Any) -> None:
+    shown = {
+        "K1.r1": replication.Shown("compared", "the shape (1, 2)"),
+        "B1.r1": replication.Shown("quoted", "people would have to look"),
+    }
+    page = replication.replication_page(example, [], shown)
+    assert "Compared in every build: the shape (1, 2); the build fails if it differs." in page
+    assert "Quoted, not measured: people would have to look." in page
+    assert "**1** more are no measurement" in page
+    assert "| the textbook | 1 | 0 | 0 | 0 | 0 | 1 | 0 |" in page
+    assert "| the O'Reilly book | 1 | 0 | 0 | 0 | 1 | 0 | 0 |" in page
+    assert "Not measured yet." not in page
+    measured = replication.replication_page(example, [record()], shown)
+    assert "Compared in every build: the shape" not in measured, "a record says more"
+
+
+def test_a_cell_compares_what_the_page_says_is_compared_in_every_build() -> None:
+    shown = replication.read_shown(ROOT)
+    kinds = {item.id: item.kind for item in ledger.items()}
+    for name, (how, words) in shown.items():
+        assert kinds.get(name) == "result", name
+        assert how in ("compared", "quoted"), name
+        assert words, name
+        code = ""
+        for claim in ledger.claims()[name]:
+            path = ROOT / "notebooks" / f"{claim.notebook}.ipynb"
+            cell = json.loads(path.read_text(encoding="utf-8"))["cells"][claim.cell]
+            if cell["cell_type"] == "code":
+                code += "".join(cell["source"]) + "\n"
+        assert code, f"{name}: no code cell claims it"
+        compares = re.search(r"^\s*(?:assert|raise)\b|\.assert_close\(", code, re.M)
+        assert how == "quoted" or compares, f"{name}: its cells compare nothing"
 
 
 def test_broken_results_name_their_file(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+import json
+import re
 import sys
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -14,9 +16,10 @@ from docutils import nodes
 from docutils.utils import new_document
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image, ImageDraw
+from sphinx.errors import ExtensionError
 
 from helpers import ledger
-from helpers.ledger import Claim, Item
+from helpers.ledger import Item
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
@@ -142,34 +145,75 @@ def test_each_letter_of_the_glossary_leads_to_its_first_term() -> None:
     assert page.count("<a ") == 2
 
 
-def test_a_correction_leads_to_the_rows_that_its_code_claims() -> None:
-    cells = [
-        new_markdown_cell("<details><summary>Correction (K3): a</summary>\n\nb\n\n</details>"),
-        new_code_cell("x"),
-        new_markdown_cell("> **Correction (B1).** c"),
-    ]
-    claims = {"K3.e1": [Claim("n", 1)], "B1.e2": [Claim("n", 1)], "K3.c1": [Claim("n", 1)]}
-    boxes = crosslinks.errata_of_boxes(cells, claims, "n")
-    assert boxes == [["K3.e1"], ["B1.e2"]]
+CELLS = [
+    new_markdown_cell("<details><summary>Correction (K3): a `b`</summary>\n\nb\n\n</details>"),
+    new_code_cell("x"),
+    new_markdown_cell("Text.\n\n> **Correction (B1).** It is so, and *not* otherwise at all."),
+]
+
+
+def test_a_correction_leads_to_its_rows() -> None:
+    known = {
+        ("n", "a b"): crosslinks.Rows(("K3.e1", "K3.e2"), ""),
+        ("n", "It is so, and not otherwise"): crosslinks.Rows((), "smaller than a row"),
+    }
+    boxes = crosslinks.errata_of_boxes(CELLS, known, "n")
+    assert boxes == [("K3.e1", "K3.e2"), ()]
     body = (
         "<details><summary>Correction (K3): a</summary><p>b</p></details>"
         "<blockquote>\n<div><p><strong>Correction (B1).</strong> c</p></div></blockquote>"
     )
     page = crosslinks.with_row_links(body, boxes, "c.html")
-    assert page.index("c.html#K3.e1") < page.index("<p>b</p>") < page.index("c.html#B1.e2")
+    assert page.index("c.html#K3.e1") < page.index("c.html#K3.e2") < page.index("<p>b</p>")
+    assert page.count("row-link") == 1
+    with pytest.raises(ExtensionError, match="2 corrections on a page, 1 in its notebook"):
+        crosslinks.with_row_links(body, boxes[:1], "c.html")
 
 
-def test_every_correction_says_what_the_source_says() -> None:
+def test_a_correction_without_a_line_in_the_table_stops_the_build() -> None:
+    with pytest.raises(ExtensionError, match="no line for the correction 'a b'"):
+        crosslinks.errata_of_boxes(CELLS, {}, "n")
+
+
+def test_every_correction_box_has_its_rows_or_the_reason_why_it_has_none() -> None:
+    known = crosslinks.read_boxes(ROOT)
+    claimed = ledger.claims().keys()
+    errata = {item.id for item in ledger.items() if item.kind == "erratum"}
+    left = set(known)
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        boxes = crosslinks.boxes_of(cells)
+        text = "".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+        assert len(boxes) == len(re.findall(r"Corrections? \([A-Z]\d", text)), path.stem
+        for box in boxes:
+            where = (path.stem, box.name)
+            assert where in known, f"book/boxes.tsv has no line for {where}"
+            assert where in left, f"{where} is there twice"
+            left.remove(where)
+            items, reason = known[where]
+            assert bool(items) != bool(reason), f"{where}: rows, or a reason; one of them"
+            assert set(items) <= errata & claimed, where
+            assert {item[0] for item in items} <= set(box.sources), f"{where}: another source"
+    assert left == set(), "lines of boxes that are gone"
+
+
+# The ledger speaks to authors; the list of corrections, to readers who have not read the source.
+TO_AUTHORS = re.compile(
+    r"^(?:Correct|Show|Explain|Warn|Qualify|Complete|Supply|Assert|Demonstrate)\b"
+    r"|\b[KLTB]\d\.[a-z]\d|\bFigs?\.|\(show it\)|scaled-down"
+)
+
+
+def test_every_correction_says_what_the_source_says_and_what_is_true() -> None:
     words = wording.read_corrections(ROOT)
-    errata = {item.id: item for item in ledger.items() if item.kind == "erratum"}
-    assert words.keys() == errata.keys()
-    assert all(says for says, _ in words.values())
-    commands = [
-        i
-        for i, (_, fact) in words.items()
-        if (fact or wording.truth(errata[i])).startswith("Correct")
-    ]
-    assert commands == []
+    errata = [item.id for item in ledger.items() if item.kind == "erratum"]
+    assert list(words) == errata, "one line an error, in the order of the ledger"
+    for name, pair in words.items():
+        for text in pair:
+            assert text, name
+            assert text == " ".join(text.split()), name
+            assert TO_AUTHORS.search(text) is None, f"{name}: {text}"
+            assert not text.endswith("."), f"{name}: a cell of a table has no full stop"
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,20 @@
 """Links from the chapters: terms to the glossary, corrections to their rows.
 
-Notebooks are plain Markdown and cannot say ``{term}``; the site finds the terms itself.
+Notebooks are plain Markdown and cannot say ``{term}``; the site finds the terms itself. Which rows
+a correction box belongs to is written in ``book/boxes.tsv``: the cells beside a box claim more
+rows than the box is about.
 """
 
 from __future__ import annotations
 
+import csv
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from docutils import nodes
-
-from helpers.ledger import Claim
+from sphinx.errors import ExtensionError
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -34,9 +35,27 @@ EVERYDAY = {
     "series", "shape", "signal", "slice", "stage", "state", "step", "stride", "table", "target",
     "task", "test", "token", "tool", "trace", "unit", "view", "weight", "window",
 }  # fmt: skip
+# A box in a fold has a title; one in a block quote begins with its text.
 BOX = re.compile(
-    r"^(?:>\s*\*\*|<details><summary>)(?P<name>Corrections? \((?P<sources>[^)]*)\))", re.M
+    r"^(?:<details><summary>Corrections? \((?P<fold>[^)]*)\):? ?(?P<title>.*?)</summary>"
+    r"|> \*\*Corrections? \((?P<quote>[^)]*)\)\.\*\* (?P<text>.*))",
+    re.M,
 )
+NAME_WORDS = 6  # of its text, which name a box without a title
+
+
+class Box(NamedTuple):
+    """A correction box of a chapter."""
+
+    name: str  # its title, or the first words of its text
+    sources: str  # as it names them: "K1, B1"
+
+
+class Rows(NamedTuple):
+    """What ``book/boxes.tsv`` says of a box."""
+
+    items: tuple[str, ...]  # the rows of the list of corrections that it carries out
+    reason: str  # why there is no row, else ""
 
 
 def glossary(text: str) -> dict[str, str]:
@@ -103,38 +122,55 @@ def link_terms(
     return len(used)
 
 
-def errata_of_boxes(
-    cells: list[Mapping[str, Any]], claims: Mapping[str, list[Claim]], name: str
-) -> list[list[str]]:
-    """Return, for each correction box of a notebook in its order, the items that it corrects.
+def boxes_of(cells: Iterable[Mapping[str, Any]]) -> list[Box]:
+    """Return the correction boxes of a notebook in their order.
 
-    A box corrects what its own cell claims and what the code beside it claims, of the sources
-    that it names.
+    Example:
+        >>> boxes_of([{"cell_type": "markdown", "source": "> **Correction (K1).** It is 2."}])
+        [Box(name='It is 2.', sources='K1')]
     """
-    claimed: dict[int, list[str]] = defaultdict(list)
-    for item, places in claims.items():
-        for place in places:
-            if place.notebook == name and re.match(r"\w+\.e\d", item):
-                claimed[place.cell].append(item)
-    boxes = []
-    for number, cell in enumerate(cells):
+    found = []
+    for cell in cells:
         if cell["cell_type"] != "markdown":
             continue
         for match in BOX.finditer("".join(cell["source"])):
-            near = [number]
-            for step in (1, -1):  # the code that follows; else the code in front
-                place = number + step
-                while 0 <= place < len(cells) and cells[place]["cell_type"] == "code":
-                    near.append(place)
-                    place += step
-            sources = re.findall(r"[KLTB]\d?", match["sources"])
-            found = [item for place in near for item in claimed[place] if _of(item, sources)]
-            boxes.append(list(dict.fromkeys(found)))
-    return boxes
+            words = re.sub(r"<[^>]*>|[`*]", "", match["title"] or match["text"]).split()
+            short = words if match["title"] else words[:NAME_WORDS]
+            found.append(Box(" ".join(short), match["fold"] or match["quote"]))
+    return found
 
 
-def _of(item: str, sources: list[str]) -> bool:
-    return any(item.startswith(source) for source in sources)
+def read_boxes(root: Path) -> dict[tuple[str, str], Rows]:
+    """Return (chapter, box) -> its rows, from ``book/boxes.tsv``.
+
+    Example:
+        >>> read_boxes(Path("."))["01_getting_started", "which cards work"].items
+        ('B1.e1',)
+    """
+    with (root / "book" / "boxes.tsv").open(encoding="utf-8", newline="") as file:
+        rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        return {
+            (row["chapter"], row["box"]): Rows(tuple(row["rows"].split()), row["reason"])
+            for row in rows
+        }
+
+
+def errata_of_boxes(
+    cells: Iterable[Mapping[str, Any]], known: Mapping[tuple[str, str], Rows], chapter: str
+) -> list[tuple[str, ...]]:
+    """Return, for each correction box of a chapter in its order, the items that it corrects.
+
+    Raises:
+        ExtensionError: for a box that ``book/boxes.tsv`` does not have.
+    """
+    boxes = boxes_of(cells)
+    lost = [box.name for box in boxes if (chapter, box.name) not in known]
+    if lost:
+        raise ExtensionError(
+            f"{chapter}: book/boxes.tsv has no line for the correction {lost[0]!r}; "
+            "give its rows, or the reason why it has none"
+        )
+    return [known[chapter, box.name].items for box in boxes]
 
 
 def row_links(items: Iterable[str], page: str) -> str:
@@ -143,19 +179,22 @@ def row_links(items: Iterable[str], page: str) -> str:
     return f'<p class="row-link">In the list of corrections: {links}</p>' if links else ""
 
 
-def with_row_links(body: str, boxes: list[list[str]], page: str) -> str:
-    """Put links into the correction boxes of a page, which come in the order of the notebook."""
-    left = iter(boxes)
+def with_row_links(body: str, boxes: Sequence[Iterable[str]], page: str) -> str:
+    """Put links into the correction boxes of a page, which come in the order of the notebook.
+
+    Raises:
+        ExtensionError: if the page has another number of boxes, so that links would be misplaced.
+    """
     start = re.compile(
         r"<details[^>]*><summary>Corrections? \([^)]*\).*?</summary>"
         r"|<blockquote>\s*<div>\s*<p><strong>Corrections? \([^)]*\).*?</p>",
         re.S,
     )
-
-    def add(match: re.Match[str]) -> str:
-        return match[0] + row_links(next(left, []), page)
-
-    return start.sub(add, body)
+    found = len(start.findall(body))
+    if found != len(boxes):
+        raise ExtensionError(f"{found} corrections on a page, {len(boxes)} in its notebook")
+    left = iter(boxes)
+    return start.sub(lambda match: match[0] + row_links(next(left), page), body)
 
 
 def term_addresses(app: Sphinx, docname: str) -> dict[str, str]:

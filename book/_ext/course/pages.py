@@ -11,7 +11,7 @@ from .benchmarks import benchmarks_page
 from .landing import figure_page, fractions_page, write_figure
 from .models import model_index_page, read_models
 from .plan import load_course
-from .replication import read_records, replication_page
+from .replication import read_records, read_shown, replication_page
 from .runs import date_of_build
 from .sources import corrections_page, source_map_pages
 from .status import cached_runs, chapters_table, status_page
@@ -54,7 +54,7 @@ def generate(root: Path, folder: Path) -> list[str]:
         **extras.extra_pages(root),
         **source_map_pages(course),
         "corrections": corrections_page(course, read_corrections(root)),
-        "replication": replication_page(course, records),
+        "replication": replication_page(course, records, read_shown(root)),
         "benchmarks": benchmarks_page(benches, loop),
         "model_index": model_index_page(course, read_models(root / "helpers" / "models")),
         "status": status_page(

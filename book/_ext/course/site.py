@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from docutils import nodes
 
-from helpers import ledger
 from tools.address import built_from, pages_address
 
 from . import crosslinks, readers, runs
@@ -28,11 +27,6 @@ CHAPTER = "notebooks/"
 @functools.cache
 def _runs(root: Path, folder: Path) -> dict[str, runs.Run]:
     return runs.read_runs(root, folder, stored=bool(os.environ.get("COURSE_STORED")))
-
-
-@functools.cache
-def _claims(root: Path) -> dict[str, list[ledger.Claim]]:
-    return ledger.claims(root / "notebooks")
 
 
 @functools.cache
@@ -71,7 +65,7 @@ def _on_context(app: Sphinx, name: str, template: str, context: dict[str, Any], 
         return
     chapter = name.removeprefix(CHAPTER)
     cells = json.loads((root / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
-    boxes = crosslinks.errata_of_boxes(cells, _claims(root), chapter)
+    boxes = crosslinks.errata_of_boxes(cells, crosslinks.read_boxes(root), chapter)
     page = app.builder.get_relative_uri(name, "book/generated/corrections")
     body = crosslinks.with_row_links(context["body"], boxes, page)
     context["body"] = readers.chapter_body(

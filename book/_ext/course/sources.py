@@ -9,7 +9,7 @@ from helpers.ledger import KINDS, SOURCE_NAMES, Item
 
 from .markdown import escape, table
 from .plan import Chapter, Course, chapter_link
-from .wording import fold, group_title, small_id, topic, truth, with_signs
+from .wording import fold, group_title, small_id, topic, with_signs
 
 
 def _claimed(course: Course, kind: str | None = None) -> tuple[int, int]:
@@ -79,7 +79,7 @@ def corrections_page(course: Course, words: Mapping[str, tuple[str, str]]) -> st
 
     Args:
         course: the course.
-        words: item -> what the source says, and better words for the truth or "".
+        words: item -> what the source says, and what is in fact true.
     """
     errata = {item.id: item for item in course.items if item.kind == "erratum"}
     done, total = _claimed(course, "erratum")
@@ -100,8 +100,7 @@ def corrections_page(course: Course, words: Mapping[str, tuple[str, str]]) -> st
         )
         count = "1 correction" if len(found) == 1 else f"{len(found)} corrections"
         rows = [
-            _correction_row(course, errata[item_id], chapter, words.get(item_id, ("", "")))
-            for item_id in found
+            _correction_row(course, errata[item_id], chapter, words[item_id]) for item_id in found
         ]
         header = ["The source says", "In fact", "Shown in"]
         groups.append(f"## {escape(chapter.label)}\n\n{fold(count, table(header, rows))}")
@@ -123,7 +122,7 @@ def _correction_row(
     here = next(c for c in course.claims[item.id] if c.notebook == chapter.name)
     heading = course.notebooks[chapter.name].headings[here.cell]
     return [
-        f"{escape(with_signs(says)) or '–'} {small_id(item)}",
-        escape(with_signs(fact) or truth(item)),
+        f"{escape(with_signs(says))} {small_id(item)}",
+        escape(with_signs(fact)),
         chapter_link(chapter, "../../", heading),
     ]

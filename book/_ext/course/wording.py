@@ -1,7 +1,7 @@
 """The ledger's rows in words for readers: bare topics, and what a source says beside the truth.
 
-The ledger tells authors what to show ("Explain …", "Correct: …"). ``book/corrections.tsv`` has what
-each source says; what is true follows from the ledger, unless the file has better words for it.
+The ledger tells authors what to show ("Explain …", "Correct: …"). ``book/corrections.tsv`` says for
+each error, in words for readers, what the source has and what is in fact true.
 """
 
 from __future__ import annotations
@@ -19,10 +19,6 @@ VERBS = re.compile(
     r"^(?:Measure and tabulate|Tabulate|Compute|Contrast|Explain|Write|Show|Draw|Build|Plot|Say"
     r"|Describe|State|Define|List|Give|Name|Print|Report|Reproduce|Implement|Create|Derive|Discuss"
     r"|Tell|Provide|Exercise:|Task:)\s+(?:that\s+|both\s+)?"
-)
-LEAD = re.compile(
-    r"^(?:Correct|Warn|Qualify|Complete|Update|Add|Show|Supply|State|Explain|Question)\b"
-    r"(?:[^:\"']|\"[^\"]*\"|'[^']*'){0,90}?: "
 )
 STAND_IN = re.compile(r"\s*\(scaled-down stand-in allowed\)\s*$")
 SIGNS = {
@@ -51,14 +47,13 @@ def topic(item: Item) -> str:
     return escape(with_signs(_sentence(text)))
 
 
-def truth(item: Item) -> str:
-    """Return what is true where a source errs, from the words of the ledger."""
-    text = STAND_IN.sub("", item.show)
-    return with_signs(_sentence(LEAD.sub("", text).removeprefix("Correct ")))
-
-
 def read_corrections(root: Path) -> dict[str, tuple[str, str]]:
-    """Return item -> what the source says, and the better words for the truth or ""."""
+    """Return item -> what the source says, and what is in fact true.
+
+    Example:
+        >>> read_corrections(Path("."))["K4.e10"][0]
+        'A three-layer network'
+    """
     with (root / "book" / "corrections.tsv").open(encoding="utf-8", newline="") as file:
         rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
         return {row["id"]: (row["says"], row["fact"]) for row in rows}
