@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import doctest
 import io
+import re
 import sys
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -21,7 +23,7 @@ from helpers.ledger import Claim, Item
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
-from course import crosslinks, finish, landing, readers, runs, wording  # noqa: E402
+from course import crosslinks, figures, finish, landing, readers, runs, wording  # noqa: E402
 
 from tools import build_book, notebook  # noqa: E402
 
@@ -239,3 +241,30 @@ def test_the_landing_page_counts_and_shows_a_figure(tmp_path: Path) -> None:
     alt = landing.write_figure(ROOT, tmp_path)
     assert alt.startswith(landing.FIGURE[1])
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+# ---------------------------------------------------------------- figures
+
+
+def test_captions_are_numbered_in_the_order_of_the_page() -> None:
+    assert doctest.testmod(figures).failed == 0
+    image = '<img alt="Left: a &lt; b. Right: c." src="../_images/{}.png" />'
+    page = '<h2>A <span id="x"></span>way<a class="headerlink" href="#a">#</a></h2>'
+    page += image.format("a") + image.format("b")
+    done = figures.with_captions(page + '<img src="../_static/logo.svg" alt="x">', 7)
+    assert re.findall(r">Figure ([\d.]+)<", done) == ["7.1", "7.2"]
+    assert re.findall(r'<figure id="([^"]+)"', done) == ["fig-1", "fig-2"]
+    assert done.count(image.format("a")) == 1, "the alternative text stays as it is"
+    assert done.count(">A <span></span>way</span>") == 2, "no id and no link stands twice"
+
+
+def test_no_caption_is_long_or_only_says_where_a_part_is() -> None:
+    words = []
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        for cell in nbformat.read(path, 4).cells:
+            if alt := cell.metadata.get("mystnb", {}).get("image", {}).get("alt"):
+                words.append(figures.caption(alt))
+    said = [text for text in words if text]
+    assert len(said) > 0.75 * len(words)
+    assert [text for text in said if len(text) > figures.LONGEST + 1] == []
+    assert [text for text in said if text.startswith(("Left", "Right", "Above"))] == []

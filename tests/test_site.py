@@ -320,6 +320,19 @@ def test_chapter_has_its_buttons(name: str, visit: Visit, base: str) -> None:
     assert page.locator("a.right-next").count() == 1
 
 
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_each_figure_of_a_chapter_has_a_number_to_link_to(name: str, site: Path) -> None:
+    html = read(site, name)
+    numbers = re.findall(r'<span class="caption-number">Figure ([\d.]+)</span>', html)
+    count = len(re.findall(r'<img [^>]*src="[./]*_images/', html))
+    assert count, "a chapter draws something"
+    chapter = int(name.rpartition("/")[2][:2])
+    assert numbers == [f"{chapter}.{n}" for n in range(1, count + 1)]
+    ids = re.findall(r'<figure id="(fig-\d+)"', html)
+    assert ids == [f"fig-{n}" for n in range(1, count + 1)]
+    assert re.findall(r'class="headerlink" href="#(fig-\d+)"', html) == ids
+
+
 def test_start_address_leads_to_the_landing_page(visit: Visit, base: str) -> None:
     page = visit.page
     page.goto(f"{base}/index.html")

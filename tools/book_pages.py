@@ -145,6 +145,8 @@ def clean(article: Element) -> None:
             element.drop_tree()
             continue
         for name in list(element.attrib):
+            if name == "aria-hidden":  # words of a caption that the alternative text has, too
+                continue
             if name in OLD_ATTRIBUTES or name.startswith(("on", "aria-", "data-", "loading")):
                 del element.attrib[name]
 
