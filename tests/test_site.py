@@ -341,6 +341,20 @@ def test_start_address_leads_to_the_landing_page(visit: Visit, base: str) -> Non
     assert visit.problems == []
 
 
+def test_one_screen_of_the_landing_page_shows_where_to_begin(visit: Visit, base: str) -> None:
+    page = visit.page
+    page.set_viewport_size({"width": 1440, "height": 900})
+    visit.open(f"{base}/{PAGES[0]}.html")
+    for selector, count in (("h1", 1), (".hero .sd-btn", 2), (".hero img", 1), (".sd-card", 3)):
+        boxes = [one.bounding_box() for one in page.locator(f"article {selector}").all()]
+        ends = [box["y"] + box["height"] for box in boxes if box]
+        assert len(ends) == count
+        assert max(ends) <= 900, selector
+    tops = [one.bounding_box() for one in page.locator(".hero .sd-btn").all()]
+    assert len({box["y"] for box in tops if box}) == 1, "the buttons stand side by side"
+    assert visit.problems == []
+
+
 def found_pages(page: Page) -> list[str]:
     page.wait_for_selector("#search-results ul.search li a")
     page.wait_for_function(
