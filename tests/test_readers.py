@@ -135,13 +135,19 @@ def test_the_glossary_gives_russian_names_and_other_spellings() -> None:
     assert len(terms) - len(latin) > 200
 
 
-def test_each_letter_of_the_glossary_leads_to_its_first_term() -> None:
-    terms = (
-        '<dt id="term-1">1x</dt><dt id="term-a">adam</dt><dt id="term-A">Ax</dt><dt id="term-b">B'
-    )
-    page = readers.with_letters(f'<dl class="simple glossary">{terms}')
-    assert page.startswith('<nav class="letters" aria-label="Letters"><a href="#term-a">A</a> <a')
-    assert page.count("<a ") == 2
+def test_the_glossary_is_folded_by_letter() -> None:
+    assert doctest.testmod(readers).failed == 0
+    names = ["1x", "adam", "Ax", "Bit"]
+    entries = [f'<dt id="term-{name}">{name}</dt><dd><p>y</p>\n</dd>' for name in names]
+    page = readers.with_letters(f'<dl class="simple glossary">{chr(10).join(entries)}</dl> end')
+    assert re.findall(r'<a href="#letter-(.)">', page) == ["0", "A", "B"]
+    folds = [part.partition("</details>")[0] for part in page.split("<details")[1:]]
+    assert [re.findall(r'id="(letter-.|term-\w+)"', fold) for fold in folds] == [
+        ["letter-0", "term-1x"], ["letter-A", "term-adam", "term-Ax"], ["letter-B", "term-Bit"]
+    ]  # fmt: skip
+    assert "<summary>A <span>adam – Ax</span>" in folds[1]
+    assert page.endswith("</dl></details> end")
+    assert readers.with_letters("<dl>no glossary</dl>") == "<dl>no glossary</dl>"
 
 
 def test_a_correction_leads_to_the_rows_that_its_code_claims() -> None:

@@ -128,6 +128,10 @@ def clean(article: Element) -> None:
             element.drop_tree()
     for details in list(article.iter("details")):
         summary = details.find("summary")
+        if "letter" in details.get("class", "").split():  # of the glossary
+            details.remove(summary)
+            details.drop_tag()
+            continue
         folded = "hide" in details.get("class", "").split()  # code that the site folds
         details.attrib.clear()
         details.tag = "div"
