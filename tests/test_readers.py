@@ -23,7 +23,7 @@ from helpers.ledger import Claim, Item
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
-from course import crosslinks, figures, finish, landing, readers, runs, wording  # noqa: E402
+from course import crosslinks, figures, finish, landing, loading, readers, runs, wording  # noqa: E402
 
 from tools import build_book, notebook  # noqa: E402
 
@@ -274,3 +274,48 @@ def test_no_caption_is_long_or_only_says_where_a_part_is() -> None:
     assert len(said) > 0.75 * len(words)
     assert [text for text in said if len(text) > figures.LONGEST + 1] == []
     assert [text for text in said if text.startswith(("Left", "Right", "Above"))] == []
+
+
+# ---------------------------------------------------------------- what the pages wait for
+
+HEAD = """<link href="../_static/styles/theme.css?digest=1" rel="stylesheet" />
+<!-- a -->
+<link rel="stylesheet" type="text/css" href="../_static/custom.css?v=2" />
+<script src="../_static/documentation_options.js?v=1"></script>
+<script data-sd-tabs-x="y" src="../_static/design-tabs.js"></script>
+<script>window.MathJax = {"options": {"processHtmlClass": "math|output_area"}}</script>
+<script defer="defer" src="../_static/mathjax/tex-chtml.js?v=1"></script>
+"""
+
+
+def test_a_page_waits_for_one_style_sheet(tmp_path: Path) -> None:
+    (tmp_path / "styles").mkdir()
+    (tmp_path / "styles" / "theme.css").write_text('@charset "UTF-8";@import "../basic.css";a{}')
+    (tmp_path / "basic.css").write_text("b{background:url(file.png)}")
+    (tmp_path / "custom.css").write_text('c{background:url("data:x")}')
+    files = loading.sheets_of(HEAD)
+    assert files == ["styles/theme.css", "custom.css"]
+    mark = loading.write_sheet(tmp_path, files)
+    css = (tmp_path / loading.SHEET).read_text()
+    assert css.index("b{background:url(../file.png)}") < css.index("a{}") < css.index("c{")
+    assert "@" not in css
+    page = loading.with_one_sheet(HEAD, mark)
+    assert re.findall(r'href="([^"]+)"', page) == [f"../_static/styles/site.css?v={mark}"]
+    # A later build reads the same sheets again, and only their text changes.
+    (tmp_path / "custom.css").write_text("d{}")
+    later = loading.write_sheet(tmp_path, loading.sheets_of(page))
+    assert later != mark
+    assert "d{}" in (tmp_path / loading.SHEET).read_text()
+    assert f"?v={later}" in loading.with_one_sheet(page, later)
+
+
+def test_only_a_page_with_formulas_loads_mathjax() -> None:
+    page = loading.without_waiting(HEAD, "const DOCUMENTATION_OPTIONS = {};")
+    assert "mathjax/" not in page
+    assert "<script>const DOCUMENTATION_OPTIONS = {};</script>" in page
+    assert "<script defer data-sd-tabs" in page
+    for formula in ('<span class="math notranslate">', '<div class="output_area">'):
+        page = loading.without_waiting(HEAD + formula, "")
+        assert "mathjax/tex-chtml.js" in page
+        assert page.count("pageReady") == 1
+        assert loading.without_waiting(page, "") == page
