@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ KEY = ("item", "what", "tier", "dataset", "profile", "hardware")
 # What a measurement may depend on beside its notebook. The recorded files are written meanwhile.
 MEASURING = ("helpers", "data_scripts", "tools", ":(exclude)helpers/recorded")
 MOST_NAMES = 5
+WHOLE = 1e12  # a whole number from here on is written with an exponent
 
 Record = dict[str, Any]
 
@@ -157,9 +159,27 @@ def provenance(root: Path, name: str) -> dict[str, Any]:
 # ---------------------------------------------------------------- text
 
 
-def number(value: float) -> str:
-    """Format a measured number with four significant digits."""
-    return f"{value:.4g}"
+def number(value: float, digits: int = 4) -> str:
+    """Format a number: a whole one in full, others with some significant digits.
+
+    Args:
+        value: the number; what is at least 1e-4 and less than 1e6 gets no exponent.
+        digits: how many significant digits stay.
+
+    Example:
+        >>> [number(x) for x in (30000, 23063.0, 0.80744, 0.00012, 1234.56, -98765.4)]
+        ['30,000', '23,063', '0.8074', '0.00012', '1,235', '-98,770']
+        >>> number(1.2345e-7), number(2.5e9 + 0.5), number(float("nan"))
+        ('1.235e-07', '2.5e+09', 'nan')
+    """
+    size = abs(value)
+    if size < WHOLE and value == int(value):
+        return f"{int(value):,}"
+    if not 1e-4 <= size < 1e6:
+        return f"{value:.{digits}g}"
+    decimals = digits - 1 - math.floor(math.log10(size))
+    text = f"{round(value, decimals):,.{max(decimals, 0)}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def with_unit(text: str, unit: str) -> str:
@@ -183,12 +203,14 @@ def source(entry: Record) -> str:
     Example:
         >>> source({"source": 0.962, "unit": "s", "band": 0.01})
         '0.962 s ± 0.01'
+        >>> source({"source": 23063, "unit": "", "band": 0})
+        '23,063 ± 0'
         >>> source({"source": None, "unit": "s", "band": None})
         '–'
     """
     if entry["source"] is None:
         return "–"
-    text = with_unit(f"{entry['source']:.5g}", entry["unit"])
+    text = with_unit(number(entry["source"], 5), entry["unit"])
     return text if entry["band"] is None else f"{text} ± {number(entry['band'])}"
 
 

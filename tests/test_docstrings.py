@@ -43,7 +43,6 @@ WITHOUT_EXAMPLE = frozenset(
         "helpers.records.data",
         "helpers.records.is_shallow",
         "helpers.records.merged",
-        "helpers.records.number",
         "helpers.records.ours",
         "helpers.records.provenance",
         "helpers.records.read",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import doctest
 import io
 import json
 import re
@@ -24,7 +25,7 @@ from helpers.ledger import Item
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
-from course import crosslinks, finish, landing, readers, runs, wording  # noqa: E402
+from course import crosslinks, figures, finish, landing, loading, readers, runs, wording  # noqa: E402
 
 from tools import build_book, notebook  # noqa: E402
 
@@ -136,13 +137,19 @@ def test_the_glossary_gives_russian_names_and_other_spellings() -> None:
     assert len(terms) - len(latin) > 200
 
 
-def test_each_letter_of_the_glossary_leads_to_its_first_term() -> None:
-    terms = (
-        '<dt id="term-1">1x</dt><dt id="term-a">adam</dt><dt id="term-A">Ax</dt><dt id="term-b">B'
-    )
-    page = readers.with_letters(f'<dl class="simple glossary">{terms}')
-    assert page.startswith('<nav class="letters" aria-label="Letters"><a href="#term-a">A</a> <a')
-    assert page.count("<a ") == 2
+def test_the_glossary_is_folded_by_letter() -> None:
+    assert doctest.testmod(readers).failed == 0
+    names = ["1x", "adam", "Ax", "Bit"]
+    entries = [f'<dt id="term-{name}">{name}</dt><dd><p>y</p>\n</dd>' for name in names]
+    page = readers.with_letters(f'<dl class="simple glossary">{chr(10).join(entries)}</dl> end')
+    assert re.findall(r'<a href="#letter-(.)">', page) == ["0", "A", "B"]
+    folds = [part.partition("</details>")[0] for part in page.split("<details")[1:]]
+    assert [re.findall(r'id="(letter-.|term-\w+)"', fold) for fold in folds] == [
+        ["letter-0", "term-1x"], ["letter-A", "term-adam", "term-Ax"], ["letter-B", "term-Bit"]
+    ]  # fmt: skip
+    assert "<summary>A <span>adam – Ax</span>" in folds[1]
+    assert page.endswith("</dl></details> end")
+    assert readers.with_letters("<dl>no glossary</dl>") == "<dl>no glossary</dl>"
 
 
 CELLS = [
@@ -283,3 +290,75 @@ def test_the_landing_page_counts_and_shows_a_figure(tmp_path: Path) -> None:
     alt = landing.write_figure(ROOT, tmp_path)
     assert alt.startswith(landing.FIGURE[1])
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+# ---------------------------------------------------------------- figures
+
+
+def test_captions_are_numbered_in_the_order_of_the_page() -> None:
+    assert doctest.testmod(figures).failed == 0
+    image = '<img alt="Left: a &lt; b. Right: c." src="../_images/{}.png" />'
+    page = '<h2>A <span id="x"></span>way<a class="headerlink" href="#a">#</a></h2>'
+    page += image.format("a") + image.format("b")
+    done = figures.with_captions(page + '<img src="../_static/logo.svg" alt="x">', 7)
+    assert re.findall(r">Figure ([\d.]+)<", done) == ["7.1", "7.2"]
+    assert re.findall(r'<figure id="([^"]+)"', done) == ["fig-1", "fig-2"]
+    assert done.count(image.format("a")) == 1, "the alternative text stays as it is"
+    assert done.count(">A <span></span>way</span>") == 2, "no id and no link stands twice"
+
+
+def test_no_caption_is_long_or_only_says_where_a_part_is() -> None:
+    words = []
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        for cell in nbformat.read(path, 4).cells:
+            if alt := cell.metadata.get("mystnb", {}).get("image", {}).get("alt"):
+                words.append(figures.caption(alt))
+    said = [text for text in words if text]
+    assert len(said) > 0.75 * len(words)
+    assert [text for text in said if len(text) > figures.LONGEST + 1] == []
+    assert [text for text in said if text.startswith(("Left", "Right", "Above"))] == []
+
+
+# ---------------------------------------------------------------- what the pages wait for
+
+HEAD = """<link href="../_static/styles/theme.css?digest=1" rel="stylesheet" />
+<!-- a -->
+<link rel="stylesheet" type="text/css" href="../_static/custom.css?v=2" />
+<script src="../_static/documentation_options.js?v=1"></script>
+<script data-sd-tabs-x="y" src="../_static/design-tabs.js"></script>
+<script>window.MathJax = {"options": {"processHtmlClass": "math|output_area"}}</script>
+<script defer="defer" src="../_static/mathjax/tex-chtml.js?v=1"></script>
+"""
+
+
+def test_a_page_waits_for_one_style_sheet(tmp_path: Path) -> None:
+    (tmp_path / "styles").mkdir()
+    (tmp_path / "styles" / "theme.css").write_text('@charset "UTF-8";@import "../basic.css";a{}')
+    (tmp_path / "basic.css").write_text("b{background:url(file.png)}")
+    (tmp_path / "custom.css").write_text('c{background:url("data:x")}')
+    files = loading.sheets_of(HEAD)
+    assert files == ["styles/theme.css", "custom.css"]
+    mark = loading.write_sheet(tmp_path, files)
+    css = (tmp_path / loading.SHEET).read_text()
+    assert css.index("b{background:url(../file.png)}") < css.index("a{}") < css.index("c{")
+    assert "@" not in css
+    page = loading.with_one_sheet(HEAD, mark)
+    assert re.findall(r'href="([^"]+)"', page) == [f"../_static/styles/site.css?v={mark}"]
+    # A later build reads the same sheets again, and only their text changes.
+    (tmp_path / "custom.css").write_text("d{}")
+    later = loading.write_sheet(tmp_path, loading.sheets_of(page))
+    assert later != mark
+    assert "d{}" in (tmp_path / loading.SHEET).read_text()
+    assert f"?v={later}" in loading.with_one_sheet(page, later)
+
+
+def test_only_a_page_with_formulas_loads_mathjax() -> None:
+    page = loading.without_waiting(HEAD, "const DOCUMENTATION_OPTIONS = {};")
+    assert "mathjax/" not in page
+    assert "<script>const DOCUMENTATION_OPTIONS = {};</script>" in page
+    assert "<script defer data-sd-tabs" in page
+    for formula in ('<span class="math notranslate">', '<div class="output_area">'):
+        page = loading.without_waiting(HEAD + formula, "")
+        assert "mathjax/tex-chtml.js" in page
+        assert page.count("pageReady") == 1
+        assert loading.without_waiting(page, "") == page

@@ -323,3 +323,23 @@ def test_mending_empties_commits_that_do_not_contain_their_notebook(checkout):
     assert [e["commit"] for e in records.read(folder / "00_test.json")] == [head, "", "", ""]
     assert [e["commit"] for e in records.read(folder / "01_other.json")] == [""]
     assert tool.mend(checkout, folder) == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (30000.0, "30,000"), (1728720000.0, "1,728,720,000"), (0.0, "0"), (-7.0, "-7"),
+        (23063.4, "23,060"), (0.0001, "0.0001"), (0.80744, "0.8074"), (0.10004, "0.1"),
+        (999999.7, "1,000,000"), (9.9996, "10"), (0.00001234, "1.234e-05"), (1e20, "1e+20"),
+        (float("inf"), "inf"), (float("nan"), "nan"),
+    ],
+)  # fmt: skip
+def test_a_number_is_written_without_an_exponent_where_people_read_it_so(value, text):
+    assert records.number(value) == text
+
+
+def test_no_recorded_result_of_a_common_size_has_an_exponent():
+    for entry in records.read_all(ROOT / "helpers" / "recorded"):
+        size = abs(entry["value"] or 0)
+        if 1e-4 <= size < 1e12 and entry["seeds"] == 1 and (size < 1e6 or size.is_integer()):
+            assert "e" not in records.ours({**entry, "unit": ""}), entry["what"]

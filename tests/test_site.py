@@ -293,7 +293,8 @@ def test_page_is_sound(name: str, visit: Visit, base: str, site: Path) -> None:
     check_mathematics(page)
     check_width(page)
     screens = page.evaluate("document.documentElement.scrollHeight") / PHONE["height"]
-    assert not name.startswith("book/generated/") or screens <= 20, f"{screens:.0f} screens"
+    is_list = name.startswith(("book/generated/", "book/glossary"))
+    assert not is_list or screens <= 20, f"{screens:.0f} screens"
     page.set_viewport_size({"width": 1280, "height": 900})
     check_images(page)
     check_accessible(page)
@@ -320,11 +321,38 @@ def test_chapter_has_its_buttons(name: str, visit: Visit, base: str) -> None:
     assert page.locator("a.right-next").count() == 1
 
 
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_each_figure_of_a_chapter_has_a_number_to_link_to(name: str, site: Path) -> None:
+    html = read(site, name)
+    numbers = re.findall(r'<span class="caption-number">Figure ([\d.]+)</span>', html)
+    count = len(re.findall(r'<img [^>]*src="[./]*_images/', html))
+    assert count, "a chapter draws something"
+    chapter = int(name.rpartition("/")[2][:2])
+    assert numbers == [f"{chapter}.{n}" for n in range(1, count + 1)]
+    ids = re.findall(r'<figure id="(fig-\d+)"', html)
+    assert ids == [f"fig-{n}" for n in range(1, count + 1)]
+    assert re.findall(r'class="headerlink" href="#(fig-\d+)"', html) == ids
+
+
 def test_start_address_leads_to_the_landing_page(visit: Visit, base: str) -> None:
     page = visit.page
     page.goto(f"{base}/index.html")
     page.wait_for_url(f"{base}/{PAGES[0]}.html")
     assert "Neural Networks in PyTorch" in page.locator("article h1").inner_text()
+    assert visit.problems == []
+
+
+def test_one_screen_of_the_landing_page_shows_where_to_begin(visit: Visit, base: str) -> None:
+    page = visit.page
+    page.set_viewport_size({"width": 1440, "height": 900})
+    visit.open(f"{base}/{PAGES[0]}.html")
+    for selector, count in (("h1", 1), (".hero .sd-btn", 2), (".hero img", 1), (".sd-card", 3)):
+        boxes = [one.bounding_box() for one in page.locator(f"article {selector}").all()]
+        ends = [box["y"] + box["height"] for box in boxes if box]
+        assert len(ends) == count
+        assert max(ends) <= 900, selector
+    tops = [one.bounding_box() for one in page.locator(".hero .sd-btn").all()]
+    assert len({box["y"] for box in tops if box}) == 1, "the buttons stand side by side"
     assert visit.problems == []
 
 
@@ -358,6 +386,20 @@ def test_search_finds_terms_in_russian_and_other_spellings(
 ) -> None:
     page = visit.open(f"{base}/search.html?q={words}")
     assert any("book/glossary.html#term" in link for link in found_pages(page))
+
+
+def test_letters_and_links_open_the_folds_of_the_glossary(visit: Visit, base: str) -> None:
+    page = visit.open(f"{base}/book/glossary.html#term-Pooling")
+    term = page.locator("#term-Pooling")
+    assert term.is_visible(), "a link to a term opens its letter"
+    assert page.locator("details.letter[open]").count() == 1
+    for _ in range(2):  # also when the reader has closed it again
+        page.locator('.letters a[href="#letter-A"]').click()
+        page.wait_for_selector("details#letter-A[open]")
+        page.locator("details#letter-A > summary").click()
+        page.wait_for_selector("details#letter-A:not([open])")
+    assert page.locator("details.letter dt").count() > 500
+    assert visit.problems == []
 
 
 def test_reader_of_a_chapter(visit: Visit, base: str) -> None:

@@ -128,6 +128,10 @@ def clean(article: Element) -> None:
             element.drop_tree()
     for details in list(article.iter("details")):
         summary = details.find("summary")
+        if "letter" in details.get("class", "").split():  # of the glossary
+            details.remove(summary)
+            details.drop_tag()
+            continue
         folded = "hide" in details.get("class", "").split()  # code that the site folds
         details.attrib.clear()
         details.tag = "div"
@@ -145,6 +149,8 @@ def clean(article: Element) -> None:
             element.drop_tree()
             continue
         for name in list(element.attrib):
+            if name == "aria-hidden":  # words of a caption that the alternative text has, too
+                continue
             if name in OLD_ATTRIBUTES or name.startswith(("on", "aria-", "data-", "loading")):
                 del element.attrib[name]
 

@@ -17,6 +17,15 @@ function reveal(element) {
   element.scrollIntoView({ block: "center" });
 }
 
+/* What the address names may lie in a fold, or be one. */
+function openTarget() {
+  if (location.hash.length < 2) return;
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (!target || !target.closest("details:not([open])")) return;
+  reveal(target);
+  if (target.tagName === "DETAILS") target.scrollIntoView();
+}
+
 /* Go to the section with the most of the words, the first of several. */
 function showFound() {
   const marks = [...document.querySelectorAll("article.bd-article .highlighted")];
@@ -82,9 +91,11 @@ document.addEventListener("DOMContentLoaded", () => {
     if (innerWidth <= 576 && box.scrollWidth > box.clientWidth + 1) table.classList.add("cards");
   }
   setTimeout(showFound, 300); // Sphinx has marked the words searched for by then
-  if (location.hash.length > 1) {
-    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-    if (target && target.closest("details:not([open])")) reveal(target);
+  openTarget();
+  addEventListener("hashchange", openTarget);
+  /* A press on the letter that the address names already changes nothing there. */
+  for (const link of document.querySelectorAll(".letters a")) {
+    link.addEventListener("click", () => setTimeout(openTarget));
   }
 });
 

@@ -15,6 +15,8 @@ from fontTools import subset
 from fontTools.ttLib import TTFont
 from PIL import Image
 
+from . import loading
+
 CSS_DPI = 100  # a figure of 100 dots per inch is shown dot by dot; one of 200 at half its size
 INDEX = r'\s*<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^"]*"></script>'
 ICON_SCRIPT = r"\s*<script defer src=\"[^\"]*fontawesome\.js[^\"]*\"></script>"
@@ -123,13 +125,16 @@ def _keep(match: re.Match[str], names: set[str]) -> str:
 
 def finish(site: Path) -> None:
     """Finish every page of a site, once or again."""
-    names: set[str] = set()
-    for path in site.rglob("*.html"):
-        if "_static" in path.parts:
-            continue
-        before = path.read_text(encoding="utf-8")
-        names |= set(re.findall(r"fa-[a-z0-9-]+", before))
+    static = site / "_static"
+    options = (static / "documentation_options.js").read_text(encoding="utf-8")
+    paths = [path for path in site.rglob("*.html") if "_static" not in path.parts]
+    pages = {path: path.read_text(encoding="utf-8") for path in paths}
+    names = {name for html in pages.values() for name in re.findall(r"fa-[a-z0-9-]+", html)}
+    reduce_icons(site, names)
+    sheets = next(filter(None, map(loading.sheets_of, pages.values())), [])
+    mark = loading.write_sheet(static, sheets)
+    for path, before in pages.items():
         after = finished(before, site, search=path.name == "search.html")
+        after = loading.without_waiting(loading.with_one_sheet(after, mark), options)
         if after != before:
             path.write_text(after, encoding="utf-8")
-    reduce_icons(site, names)

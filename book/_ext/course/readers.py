@@ -11,6 +11,7 @@ from .runs import Run, banner, box
 MARK = re.compile(r'<section\b[^>]*?\bid="(?P<id>[^"]+)"[^>]*>|<section\b[^>]*>|</section>')
 HEADING = re.compile(r"\s*(?:<span id=[^>]*></span>)*<h(?P<level>[1-6])>(?P<text>.*?)</h\d>", re.S)
 TAG = re.compile(r"<[^>]+>")
+GLOSSARY = re.compile(r'(?P<start><dl class="[^"]*glossary">)(?P<entries>.*?)</dl>', re.S)
 FORM = "feedback.yml"  # .github/ISSUE_TEMPLATE
 
 
@@ -66,15 +67,42 @@ def with_feedback(body: str, chapter: str, repository: str, build: dict[str, str
 
 
 def with_letters(body: str) -> str:
-    """Put an index of letters in front of a glossary, each leading to its first term."""
-    first: dict[str, str] = {}
-    for anchor, term in re.findall(r'<dt id="(term-[^"]+)">\s*([^<]+)', body):
-        letter = term.strip()[0].upper()
-        if "A" <= letter <= "Z":
-            first.setdefault(letter, anchor)
-    links = " ".join(f'<a href="#{anchor}">{letter}</a>' for letter, anchor in first.items())
-    index = f'<nav class="letters" aria-label="Letters">{links}</nav>'
-    return re.sub(r'(?=<dl class="[^"]*glossary)', index, body, count=1)
+    """Fold the entries of a glossary by letter, with an index of the letters in front.
+
+    Example:
+        >>> entry = '<dt id="term-a">Adam</dt><dd><p>x</p></dd>'
+        >>> print(with_letters(f'<dl class="simple glossary">{entry}</dl>'))
+        <nav class="letters" aria-label="Letters"><a href="#letter-A">A</a></nav>
+        <details class="letter" id="letter-A"><summary>A <span>Adam</span></summary>
+        <dl class="simple glossary">
+        <dt id="term-a">Adam</dt><dd><p>x</p></dd>
+        </dl></details>
+    """
+    return GLOSSARY.sub(_folded, body, count=1)
+
+
+def _folded(glossary: re.Match[str]) -> str:
+    groups: dict[str, list[str]] = {}
+    for entry in re.split(r"(?<=</dd>)\s*(?=<dt)", glossary["entries"].strip()):
+        first = _term(entry)[:1].upper()
+        groups.setdefault(first if "A" <= first <= "Z" else "0–9", []).append(entry)
+    links = " ".join(f'<a href="#letter-{name[0]}">{name}</a>' for name in groups)
+    folds = [f'<nav class="letters" aria-label="Letters">{links}</nav>']
+    for name, entries in groups.items():
+        ends = dict.fromkeys([_term(entries[0]), _term(entries[-1])])
+        folds.append(
+            f'<details class="letter" id="letter-{name[0]}"><summary>{name} '
+            f"<span>{' – '.join(ends)}</span></summary>\n{glossary['start']}\n"
+            + "\n".join(entries)
+            + "\n</dl></details>"
+        )
+    return "\n".join(folds)
+
+
+def _term(entry: str) -> str:
+    """Return the HTML of an entry's first name."""
+    match = re.search(r"<dt[^>]*>\s*([^<]+)", entry)
+    return match[1].strip() if match else ""
 
 
 def chapter_body(

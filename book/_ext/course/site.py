@@ -14,7 +14,7 @@ from docutils import nodes
 
 from tools.address import built_from, pages_address
 
-from . import crosslinks, readers, runs
+from . import crosslinks, figures, readers, runs
 from .finish import finish
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def _on_context(app: Sphinx, name: str, template: str, context: dict[str, Any], 
     boxes = crosslinks.errata_of_boxes(cells, crosslinks.read_boxes(root), chapter)
     page = app.builder.get_relative_uri(name, "book/generated/corrections")
     body = crosslinks.with_row_links(context["body"], boxes, page)
+    body = figures.with_captions(body, int(chapter[:2]))
     context["body"] = readers.chapter_body(
         body,
         _runs(root, Path(app.config.nb_execution_cache_path)).get(chapter),
