@@ -450,5 +450,7 @@ def test_a_scan_is_followed_and_a_perfect_stage_gains():
         for stage in ("segmentation", "grouping", "classifier")
     }
     assert gains == {"segmentation": 0.75, "grouping": 0.5, "classifier": 0.5}
+    grouped = ct.with_perfect("grouping", one, mask, "faces", score)
+    assert grouped.false.tolist() == [5, 5]  # the false ones stay, and none is added
     with pytest.raises(ValueError, match="unknown stage"):
         ct.with_perfect("luck", one, mask, "faces", score)
