@@ -281,6 +281,13 @@ def test_a_scan_is_prepared_around_its_lungs():
     assert one.scan.hu[tuple(place)] == 255
     assert one.labels()[tuple(place)] == 1
     assert len(one.others) == 1
+    fine = ct.prepare(scan, rows, mm=1.0)  # where the lungs are looked for in every second voxel
+    assert fine.lungs.shape == fine.scan.hu.shape
+    assert abs(fine.scan.litres(fine.lungs) / one.scan.litres(one.lungs) - 1) < 0.2
+    inner = fine.scan.to_voxel(scan.to_xyz([[7, 21, 13], [22, 58, 32], [15, 40, 64]]))
+    assert fine.lungs[tuple(inner.T)].all()
+    outer = fine.scan.to_voxel(scan.to_xyz([[15, 40, 39], [15, 40, 9]]))  # between, and beside
+    assert not fine.lungs[tuple(outer.T)].any()
     nothing = ct.prepare(ct.Scan(torch.full((9, 9, 9), 40.0), (0, 0, 0), (4, 4, 4)), rows, mm=4.0)
     assert not nothing.found
     assert nothing.lungs.all()

@@ -115,9 +115,13 @@ def prepare(scan: Scan, table: Any, *, mm: float) -> Prepared:
         (True, (20, 44, 29), 1)
     """
     scan = resample(scan, mm)
-    lungs = lung_mask(scan)
+    step = max(1, int(2 / mm))  # 2 mm are enough for the lungs, and eight times as fast
+    thin = scan.part(*[slice(None, None, step)] * 3)
+    lungs = lung_mask(thin)
     found = bool(lungs.any())
-    lungs = spread(lungs, _WALL_MM, scan) if found else torch.ones_like(lungs)
+    lungs = spread(lungs, _WALL_MM, thin) if found else torch.ones_like(lungs)
+    for dim, size in enumerate(scan.hu.shape):
+        lungs = lungs.repeat_interleave(step, dim).narrow(dim, 0, size)
     margin = math.ceil(_MARGIN_MM / mm)
     box = []
     for dim, size in enumerate(lungs.shape):
