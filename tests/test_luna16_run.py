@@ -3,6 +3,8 @@
 import json
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -125,7 +127,7 @@ def test_it_ends_with_results(finished):
         assert froc["sensitivity"] == sorted(froc["sensitivity"])
         assert froc["mean"]["value"] == pytest.approx(np.mean(froc["sensitivity"]))
         assert all(map(float.__le__, froc["low"], froc["high"]))
-        assert "over 2 patients" in froc["interval"]
+        assert "over 2 series, each taken for a patient" in froc["interval"]
     assert found["published_candidates"]["reachable"] == 1.0
     for rows in chain["by_diameter_at_false_alarms_a_scan"].values():
         assert sum(row["nodules"] for row in rows) == 8
@@ -286,6 +288,33 @@ def test_a_split_that_does_not_fit_is_refused(original, folder, tmp_path, capsys
     (work / "split.sha256").unlink()
     assert run(original, work)[0] == 1
     assert "split.sha256 is missing" in capsys.readouterr().err
+
+
+ON_AN_ACCELERATOR = """
+import sys
+sys.path.insert(0, "tests")
+import run_chapter
+run_chapter.on_pretend_accelerator()
+from tools import luna16
+sys.exit(luna16.main(sys.argv[1:]))
+"""
+
+
+def test_it_runs_on_an_accelerator(original, tmp_path):
+    """On a device that refuses CPU tensors, in a process of its own: it stays registered."""
+    out = tmp_path / "results.json"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-c", ON_AN_ACCELERATOR, "--folder", str(original)),
+            *("--work", str(tmp_path / "work"), "--out", str(out), *SMALL),
+            *("--unet-epochs", "1", "--epochs", "1", "--crops", "8"),
+        ],
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads(out.read_text())["device"].startswith("sim")
 
 
 def test_one_run_at_a_time(original, tmp_path, capsys):

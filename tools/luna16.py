@@ -3,9 +3,10 @@
     python -m tools.luna16 --folder DIR --out results.json     # or COURSE_LUNA16=DIR
     python -m tools.luna16 --quick                             # a few scans, coarse, on the CPU
 
-One scan is read after another, once. What is made lies in the folder of --work; a second start goes
-on where the first was stopped, with the same settings. LUNA16 (CC BY 4.0) comes from Zenodo,
-records 3723295 and 4121926. At full size: a GPU, 16 GB of memory, 50 GB of disk beside the data.
+One scan is read after another, once. What is made lies in the folder of --work; a second start
+with the same settings goes on where the first was stopped. A cut of null in the results means that
+every candidate is an alarm. LUNA16 (CC BY 4.0) comes from Zenodo, records 3723295 and 4121926. At
+full size: a GPU, about 16 GB of memory and 30 GB of disk beside the data.
 
 The numbers are those of a small chain on one split of the scans. They differ from the challenge's:
 no ten folds, and findings that its scoring leaves out count as false alarms here. They are no
@@ -56,8 +57,10 @@ def measured(traces: Sequence[ct.Trace], cut: float) -> dict[str, float]:
     return {"sensitivity": ct.sensitivity(traces, cut), "false_alarms_a_scan": false}
 
 
-def froc(traces: Sequence[ct.Trace], patients: Sequence[str], draws: int) -> dict[str, Any]:
+def froc(run: Run, traces: Sequence[ct.Trace]) -> dict[str, Any]:
     """Return the free-response curve at LUNA16's seven rates, with intervals over patients."""
+    patients, draws = run.patients("test"), run.settings.draws
+    unit = "patients" if run.patient else "series, each taken for a patient"
     at = [ct.sensitivity_at(ct.free_response(traces), rate) for rate in ct.FROC_RATES]
     low, high = ct.froc_interval(traces, patients, draws=draws)
     return {
@@ -66,7 +69,7 @@ def froc(traces: Sequence[ct.Trace], patients: Sequence[str], draws: int) -> dic
         "low": low[:-1],
         "high": high[:-1],
         "mean": {"value": float(np.mean(at)), "low": low[-1], "high": high[-1]},
-        "interval": f"95 %, bootstrap over {len(set(patients))} patients, {draws} draws",
+        "interval": f"95 %, bootstrap over {len(set(patients))} {unit}, {draws} draws",
     }
 
 
@@ -133,13 +136,12 @@ def report(run: Run) -> dict[str, Any]:
     with run.stage("chain"):
         held, tested = (run.traces(part, judge) for part in ("validation", "test"))
         cut = ct.cut_at(held, s.false_alarms)
-        patients = run.patients("test")
         sizes = {rate: ct.by_diameter(tested, ct.cut_at(held, rate)) for rate in RATES}
         chain = {
             "cut": cut,
             "validation": measured(held, cut),
             "test": measured(tested, cut),
-            "froc": froc(tested, patients, s.draws),
+            "froc": froc(run, tested),
             "by_diameter_at_false_alarms_a_scan": sizes,
             "error_budget": error_budget(run, judge, tested, cut),
         }
@@ -147,7 +149,7 @@ def report(run: Run) -> dict[str, Any]:
         judged = run.published("test", judge)
         published = {
             "reachable": float(np.concatenate([one.grouped for one in judged]).mean()),
-            "froc": froc(judged, patients, s.draws),
+            "froc": froc(run, judged),
         }
     leaks = leak(run, judge, taught) if s.leak else None
     return {

@@ -2,7 +2,8 @@
 
 The course does not fetch it: its home, Zenodo (records 3723295 and 4121926, 120 GB together),
 publishes MD5 sums, and the course uses nothing before its SHA-256 matched. Whoever has the files
-sets COURSE_LUNA16 to their folder. LUNA16 is licensed CC BY 4.0.
+sets COURSE_LUNA16 to their folder. LUNA16 is licensed CC BY 4.0. `tools/luna16.py` runs the chain
+of the chapters on it.
 
 What was copied by half is found before it is used: :func:`check_luna16`.
 """
