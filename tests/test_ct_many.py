@@ -196,6 +196,16 @@ def test_archives_are_compared_with_published_sums(tmp_path):
         ct.check_luna16(tmp_path)
 
 
+def test_published_masks_of_the_lungs_are_no_scans(tmp_path):
+    pair(tmp_path / "subset0", "1.2.3")
+    pair(tmp_path / "seg-lungs-LUNA16", "1.2.3", 5)
+    assert ct.check_luna16(tmp_path)["subsets"] == {"subset0": 1}
+    for name in ("annotations.csv", "candidates_V2.csv"):
+        (tmp_path / name).write_text("seriesuid\n")
+    luna = ct.Luna16(tmp_path)
+    assert luna.stamp("1.2.3").split()[1].startswith("48:")
+
+
 def test_an_archive_that_was_not_unpacked_is_named(tmp_path):
     pair(tmp_path / "subset0", "1.2.3")
     pair(tmp_path / "subset0", "1.2.4")
@@ -356,6 +366,33 @@ def test_no_place_of_the_others_is_a_nodule():
     assert ct.hits(nodules, one).all()
     assert len(nodules) == 1 + int(ct.hits(near, one).any(1).sum())
     assert len(others) > 50
+
+
+class Bright(nn.Module):
+    """Logits 0 and the brightest voxel of the box."""
+
+    def __init__(self):
+        super().__init__()
+        self.one = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x):
+        top = x.flatten(1).amax(1, keepdim=True)
+        return torch.cat([torch.zeros_like(top), top + self.one], 1)
+
+
+def test_what_the_scan_does_not_show_is_not_looked_at():
+    one = made([[10, 10, 10], [-5, 10, 10], [10, 10, 29]], [4.0, 4.0, 4.0])
+    one.scan.hu[:] = 255
+    assert ct.shown(one.nodules, one).tolist() == [True, False, True]
+    score = ct.score_boxes(Bright(), one, one.nodules, (4, 4, 4))
+    assert score.tolist() == pytest.approx([2.75, -math.inf, 2.75])
+    beside = one.nodules + torch.tensor([0.0, 0, 9])
+    nodules, others = ct.places(one._replace(others=beside), beside, others=8, seed=0)
+    assert torch.equal(nodules, one.nodules[[0, 2]])
+    assert ct.shown(others, one).all()
+    traced = ct.trace(one, torch.zeros(one.scan.hu.shape).bool(), one.nodules,
+                      lambda xyz: ct.score_boxes(Bright(), one, xyz, (4, 4, 4)))  # fmt: skip
+    assert ct.fates([traced], 0.0)["found"] == 2
 
 
 # ---------------------------------------------------------------- curve, interval, budget

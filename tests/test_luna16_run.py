@@ -119,6 +119,7 @@ def test_it_ends_with_results(finished):
     assert found["data"]["subsets"] == {"subset0": 4, "subset1": 4}
     assert found["data"]["licence"] == "CC BY 4.0"
     assert found["data"]["no_lungs_found"] == []
+    assert found["data"]["nodules"] == 32
     assert {"torch", "cpu", "accelerator"} <= set(found["machine"])
     chain = found["chain"]
     assert chain["test"]["sensitivity"] > 0.4  # the drawings are large and bright
@@ -133,6 +134,20 @@ def test_it_ends_with_results(finished):
         assert sum(row["nodules"] for row in rows) == 8
     assert set(found["leak"]) == {"held_boxes", "by_series", "by_candidate"}
     assert "no statement about patients" in found["note"].replace("\n", " ")
+
+
+def test_nodules_where_nobody_looks_are_counted(original, finished):
+    """A drawing at the wall may be no part of the mask of the lungs: then it cannot be found."""
+    work, found = finished
+    off = 0
+    table = pd.read_csv(original / "annotations.csv")
+    for path in work.glob("scans-*/*.npz"):
+        scan = np.load(path)
+        for row in table[table.seriesuid == path.stem].itertuples():
+            place = np.array([row.coordZ, row.coordY, row.coordX]) - scan["origin"][::-1]
+            i, r, c = np.rint(place / scan["spacing"]).astype(int)
+            off += not scan["lungs"][i, r, c]
+    assert found["data"]["nodules_off_the_lungs"] == off == 1
 
 
 def test_the_rows_of_the_error_budget_add_up(finished):

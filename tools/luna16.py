@@ -155,6 +155,7 @@ def report(run: Run) -> dict[str, Any]:
     return {
         "note": __doc__.rsplit("\n\n", 1)[-1].strip().replace("\n", " "),
         "data": {"name": "LUNA16", "licence": "CC BY 4.0", **run.checked, "used": len(run.stamps),
+                 "nodules": run.nodules, "nodules_off_the_lungs": run.off,
                  "no_lungs_found": run.unclear},
         "settings": dataclasses.asdict(s),
         "split": {"sha256": run.split.sha256, "unit": "patient" if run.patient else "series",

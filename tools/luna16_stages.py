@@ -209,10 +209,15 @@ class Run:
     def prepare(self) -> None:
         """Bring all scans to one voxel size."""
         self.unclear: list[str] = []
+        self.nodules = self.off = 0
         with self.stage("scans", self.scans):
             for number, series in enumerate(self.stamps, 1):
-                if not self.one(series).found:
+                one = self.one(series)
+                if not one.found:
                     self.unclear.append(series)
+                inside = one.scan.to_voxel(one.nodules[ct.shown(one.nodules, one)])
+                self.nodules += len(one.nodules)
+                self.off += len(one.nodules) - int(one.lungs[tuple(inside.T)].sum())
                 if number % 50 == 0:
                     say(f"  {number} of {len(self.stamps)} scans", flush=True)
         # What follows depends on the scans as they are now, and on how they are divided.

@@ -33,6 +33,7 @@ __all__ = [
     "scaled",
     "score_boxes",
     "segment",
+    "shown",
     "trace",
     "with_perfect",
 ]
@@ -166,6 +167,24 @@ def inside(irc: Tensor, shape: Sequence[int]) -> Tensor:
     return irc.round().long().clamp(min=0).minimum(torch.tensor(tuple(shape)) - 1)
 
 
+def shown(xyz: Tensor, one: Prepared) -> Tensor:
+    """Which places lie in the box that was kept of a scan.
+
+    Args:
+        xyz: ``(N, 3)``, mm.
+        one: the scan.
+
+    Returns:
+        bool ``(N,)``.
+
+    Example:
+        >>> shown(one.nodules, one).all()  # doctest: +SKIP
+        tensor(True)
+    """
+    voxel = one.scan.to_voxel(xyz)
+    return ((voxel >= 0) & (voxel < torch.tensor(one.scan.hu.shape))).all(-1)
+
+
 def boxes(one: Prepared, xyz: Tensor, size: Sequence[int]) -> Tensor:
     """Cut boxes around places.
 
@@ -275,6 +294,9 @@ def hits(xyz: Tensor, one: Prepared, *, slack_mm: float = 0.0) -> Tensor:
 def score_boxes(model: nn.Module, one: Prepared, xyz: Tensor, size: Sequence[int]) -> Tensor:
     """Judge the boxes around places: logit of "nodule" minus that of "none".
 
+    A place that the scan does not show, because it was cut off with the rest around the lungs, is
+    not looked at: its score is ``-inf``, below every cut.
+
     Args:
         model: maps ``(N, 1, *size)`` to two logits, on its device.
         one: the scan.
@@ -291,7 +313,7 @@ def score_boxes(model: nn.Module, one: Prepared, xyz: Tensor, size: Sequence[int
         return torch.zeros(0, dtype=torch.float64)
     batches = ((scaled(boxes(one, part, size)).unsqueeze(1), None) for part in xyz.split(256))
     logits = train.predict(model, batches).double()
-    return logits[:, 1] - logits[:, 0]
+    return torch.where(shown(xyz, one), logits[:, 1] - logits[:, 0], -math.inf)
 
 
 Score = Callable[[Tensor], Tensor]  # places in mm -> scores

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from helpers.ct.chain import Prepared, hits, inside, scaled
+from helpers.ct.chain import Prepared, hits, inside, scaled, shown
 from helpers.ct.lungs import crop
 from helpers.data import TensorLoader
 
@@ -126,7 +126,8 @@ def places(one: Prepared, candidates: Tensor, *, others: int, seed: int) -> tupl
     """Choose places for the classifier to learn from.
 
     Nodules come twice, by their annotated centres and by the candidates that hit them. The others
-    are false candidates of the chain itself, published ones, and a few places in the lung.
+    are false candidates of the chain itself, published ones, and a few places in the lung. What
+    the scan does not show is left out.
 
     Args:
         one: the scan.
@@ -143,7 +144,7 @@ def places(one: Prepared, candidates: Tensor, *, others: int, seed: int) -> tupl
     generator = torch.Generator().manual_seed(seed)
 
     def some(xyz: Tensor, count: int) -> Tensor:
-        xyz = xyz[~hits(xyz, one).any(1)]
+        xyz = xyz[~hits(xyz, one).any(1) & shown(xyz, one)]
         return xyz[torch.randperm(len(xyz), generator=generator)[:count]]
 
     lung = one.lungs.nonzero()
@@ -151,7 +152,8 @@ def places(one: Prepared, candidates: Tensor, *, others: int, seed: int) -> tupl
     hit = hits(candidates, one).any(1)
     anywhere = one.scan.to_xyz(lung[drawn])
     none = [some(candidates, others), some(one.others, others), some(anywhere, others)]
-    return torch.cat([one.nodules, candidates[hit]]), torch.cat(none)
+    nodules = one.nodules[shown(one.nodules, one)]
+    return torch.cat([nodules, candidates[hit]]), torch.cat(none)
 
 
 def box_loader(

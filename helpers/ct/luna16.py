@@ -63,7 +63,7 @@ class Luna16:
         for name in (_ANNOTATIONS, _CANDIDATES):
             if not (self.folder / name).is_file():
                 raise FileNotFoundError(f"the LUNA16 folder has no {name}")
-        self._paths = {path.stem: path for path in sorted(self.folder.rglob("*.mhd"))}
+        self._paths = {path.stem: path for path in _headers(self.folder)}
         if not self._paths:
             raise FileNotFoundError("the LUNA16 folder has no .mhd files")
         self.series = tuple(sorted(self._paths))
@@ -140,6 +140,12 @@ class Luna16:
         return table
 
 
+def _headers(folder: Path) -> list[Path]:
+    """The scans' headers; LUNA16's own masks of the lungs have the names of the series, too."""
+    found = sorted(folder.rglob("*.mhd"))
+    return [p for p in found if not p.relative_to(folder).parts[0].startswith("seg-lungs")]
+
+
 def _header(path: Path) -> dict[str, str]:
     pairs = (line.split("=", 1) for line in path.read_text("ascii").splitlines() if "=" in line)
     return {key.strip(): value.strip() for key, value in pairs}
@@ -213,7 +219,7 @@ def check_luna16(
         {'subset0': 89, 'subset1': 89}
     """
     folder, known, faults = Path(folder), {} if known is None else known, []
-    headers = sorted(folder.rglob("*.mhd"))
+    headers = _headers(folder)
     faults += [fault for path in headers if (fault := pair_fault(path))]
     twice = [name for name, n in Counter(path.stem for path in headers).items() if n > 1]
     faults += [f"{name} is there twice" for name in twice]
