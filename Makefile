@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # joblib knows the limits of a container, which os.cpu_count() does not; it is there after setup.
 JOBS ?= $$($(BIN)/python -c "import joblib; print(joblib.cpu_count())")
 
-.PHONY: help setup book pdf epub zip downloads dry-run test unit notebooks accelerator test-gpu outputs record bench address lock lint clean
+.PHONY: help setup book pdf epub zip downloads dry-run test unit notebooks accelerator test-gpu outputs record bench luna16 address lock lint clean
 
 help:
 	@echo "make setup      the environment in $(VENV), exact versions of requirements.lock"
@@ -24,6 +24,7 @@ help:
 	@echo "make outputs    execute the notebooks in the hermetic mode and store their outputs"
 	@echo "make record     measure with official data and write helpers/recorded"
 	@echo "make bench      timings of this machine, and the loop beside other libraries"
+	@echo "make luna16 FOLDER=DIR  the CT chain on LUNA16, for a GPU (README.md says how to get it)"
 	@echo "make address URL=https://github.com/OWNER/NAME  change the address of the repository"
 	@echo "make clean      remove what was built"
 	@echo "Another Python: make PYTHON=python3.12 TARGET"
@@ -99,6 +100,9 @@ bench: setup
 	$(BIN)/python $(SITE_PACKAGES) > $$($(BENCH) $(SITE_PACKAGES))/course.pth
 	$(BENCH) -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable ".[bench]"
 	$(BENCH) tools/bench_loop.py --json helpers/recorded/loop_cpu.json
+
+luna16: setup
+	$(BIN)/python -m tools.luna16 $(if $(FOLDER),--folder "$(FOLDER)")
 
 address:
 	$(PYTHON) tools/address.py $(URL)

@@ -3,7 +3,9 @@
 One file a matter: scan (a volume with its place in the body, and how to read one), checks
 (physics that a wrong loader violates), lungs (mask, window, crop), implants (nodules of known
 place, size and contrast, and vessels as look-alikes), parts (one split for a whole pipeline),
-luna16 (a folder with the LUNA16 scans).
+luna16 (a folder with the LUNA16 scans). For many scans: resample (one voxel size), store (arrays
+on disk, whole or not at all), chain (outline, group, judge), learning (what the networks learn
+from), detection (free-response curve, intervals, error budget).
 
 Implants are drawn, not grown: nothing that is measured on them is a statement about patients.
 Taught in notebooks/23_ct_scans.ipynb.
