@@ -274,7 +274,7 @@ class SafeSqrt(torch.autograd.Function):
 safe_sqrt = SafeSqrt.apply
 
 
-# %% exercise 3, right: a bound behind which nothing is used
+# %% exercise 3, wrong: a bound that small numbers meet (must say: the value at)
 def safe_sqrt(x):
     return torch.where(x > 0, x.clamp(min=1e-12).sqrt(), torch.zeros_like(x))
 
