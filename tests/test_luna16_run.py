@@ -360,3 +360,6 @@ def test_what_is_missing_is_said(original, tmp_path, capsys, monkeypatch):
     out = tmp_path / "missing" / "results.json"
     assert luna16.main(["--folder", str(original), "--out", str(out)]) == 1
     assert "no folder for results.json" in capsys.readouterr().err
+    status = luna16.main(["--folder", str(original), "--work", str(tmp_path), "--device", "cuda"])
+    assert status == 1
+    assert "this machine has no cuda" in capsys.readouterr().err

@@ -199,14 +199,14 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
                         "each series counts as a patient, since LUNA16 names none")  # fmt: skip
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ...")
     for field in dataclasses.fields(Settings):
-        name = "--" + field.name.replace("_", "-")
+        name, text = "--" + field.name.replace("_", "-"), field.metadata["help"]
         if field.type == "bool":
-            parser.add_argument(name, action="store_true", default=None)
-        else:
-            several = {"nargs": "+"} if "tuple" in str(field.type) else {}
-            kind = int if "int" in str(field.type) else float
-            default = f"default {field.default}, quick {QUICK.get(field.name, field.default)}"
-            parser.add_argument(name, type=kind, help=default, **several)  # type: ignore[arg-type]
+            parser.add_argument(name, action="store_true", default=None, help=text)
+            continue
+        several = {"nargs": "+"} if "tuple" in str(field.type) else {}
+        kind = int if "int" in str(field.type) else float
+        text += f" (default {field.default}, quick {QUICK.get(field.name, field.default)})"
+        parser.add_argument(name, type=kind, help=text, **several)  # type: ignore[arg-type]
     return parser.parse_args(arguments)
 
 
@@ -233,7 +233,10 @@ def main(arguments: list[str] | None = None) -> int:
         work = options.work or data_root() / "luna16"
         work.mkdir(parents=True, exist_ok=True)
         patient = names_of_patients(options.patients) if options.patients else None
-        device = env.pick_device("cpu" if options.quick else options.device)
+        try:
+            device = env.pick_device("cpu" if options.quick else options.device)
+        except RuntimeError as error:  # no such device: what is raised later is no such matter
+            raise ValueError(error) from None
         with FileLock(work / ".lock", timeout=0):
             run = Run(Path(folder), work, settings, device=device, patient=patient)
             found = report(run)

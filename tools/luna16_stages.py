@@ -29,32 +29,37 @@ FORMAT = 1  # of the cache; raise it when a stage computes something else
 THRESHOLDS = (0.2, 0.35, 0.5, 0.7)
 
 
+def option(default: Any, text: str) -> Any:
+    """Return a field with a text for the command line."""
+    return dataclasses.field(default=default, metadata={"help": text})
+
+
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """Sizes of a run; the defaults are for a GPU."""
 
-    series: int = 0  # 0: all
-    fractions: tuple[float, ...] = (0.8, 0.1, 0.1)
-    seed: int = 0
-    mm: float = 1.0
-    slices: int = 7
-    crop: int = 64
-    crops: int = 32  # of a scan
-    unet_channels: int = 32
-    unet_depth: int = 4
-    unet_epochs: int = 20
-    unet_lr: float = 2e-3
-    candidates: float = 50.0  # false ones of a scan that are accepted, as many nodules as possible
-    box_mm: tuple[float, ...] = (32.0, 48.0, 48.0)
-    channels: tuple[int, ...] = (8, 16, 32, 64)
-    others: int = 20  # false candidates, and published ones, of a scan
-    epochs: int = 10
-    lr: float = 1e-3
-    pairs: int = 30_000
-    batch_size: int = 32
-    false_alarms: float = 4.0  # of a scan, for the error budget
-    draws: int = 1000
-    leak: bool = False
+    series: int = option(0, "the first so many series; 0: all")
+    fractions: tuple[float, ...] = option((0.8, 0.1, 0.1), "training, validation, test")
+    seed: int = option(0, "of the split, the weights and all that is drawn")
+    mm: float = option(1.0, "size of a voxel")
+    slices: int = option(7, "neighbouring slices that the U-Net sees, odd")
+    crop: int = option(64, "pixels of a side of its training crops")
+    crops: int = option(32, "training crops of a scan")
+    unet_channels: int = option(32, "channels of its first block")
+    unet_depth: int = option(4, "its levels")
+    unet_epochs: int = option(20, "passes over its crops")
+    unet_lr: float = option(2e-3, "its highest rate")
+    candidates: float = option(50.0, "false candidates of a scan that are accepted")
+    box_mm: tuple[float, ...] = option((32.0, 48.0, 48.0), "box that the classifier sees")
+    channels: tuple[int, ...] = option((8, 16, 32, 64), "of its blocks")
+    others: int = option(20, "false candidates of a scan to learn from, and published ones")
+    epochs: int = option(10, "passes over its pairs of boxes")
+    lr: float = option(1e-3, "its highest rate")
+    pairs: int = option(30_000, "pairs of a nodule and another in an epoch, at most")
+    batch_size: int = option(32, "crops or boxes")
+    false_alarms: float = option(4.0, "false alarms of a scan that are accepted")
+    draws: int = option(1000, "draws of the bootstrap")
+    leak: bool = option(False, "also train with a split by candidate, and compare")
 
     @property
     def size(self) -> tuple[int, ...]:
