@@ -32,8 +32,8 @@ MATHJAX = re.compile(
 IN_GROUPS = """
 MathJax.startup = {pageReady: async () => {
   const all = [...document.querySelectorAll(".math")];
-  for (let i = 0; i < all.length; i += 4) {
-    await MathJax.typesetPromise(all.slice(i, i + 4));
+  for (let i = 0; i < all.length; i += 12) {
+    await MathJax.typesetPromise(all.slice(i, i + 12));
     await new Promise((go) => setTimeout(go));
   }
 }};
