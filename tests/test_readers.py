@@ -357,6 +357,15 @@ def test_only_a_page_with_formulas_loads_mathjax() -> None:
     assert "mathjax/" not in page
     assert "<script>const DOCUMENTATION_OPTIONS = {};</script>" in page
     assert "<script defer data-sd-tabs" in page
+    script = '<script defer src="../_static/custom.js">'
+    for table, waits in (
+        ("", 0),
+        ('<table class="table">', 1),
+        ('<table class="table cell_output', 0),
+    ):
+        page = loading.without_waiting(f"{script}{table}", "")
+        assert page.count('blocking="render"') == waits
+        assert loading.without_waiting(page, "") == page
     for formula in ('<span class="math notranslate">', '<div class="output_area">'):
         page = loading.without_waiting(HEAD + formula, "")
         assert "mathjax/tex-chtml.js" in page

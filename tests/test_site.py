@@ -237,7 +237,8 @@ def check_accessible(page: Page) -> None:
     # axe scrolls to each text and asks what lies over it: nothing may move or stay in place then.
     page.add_style_tag(
         content="* {background-image: none !important; transition: none !important;"
-        " animation: none !important; scroll-behavior: auto !important}"
+        " animation: none !important; scroll-behavior: auto !important;"
+        " content-visibility: visible !important}"
         ".bd-header, .bd-sidebar-primary, .bd-sidebar-secondary, .bd-header-article,"
         " .header-article, .letters {position: static !important}"
         "#pst-back-to-top {display: none !important}"
