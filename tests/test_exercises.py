@@ -17,10 +17,6 @@ from tools.cell_names import names_of
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-# Chapters from before the rules for cards, help and answers. The list only gets shorter.
-NOT_YET = {
-    "31_gpu_timing",
-}
 CARD = re.compile(
     r"^\*\d+ minutes · difficulty [1-5] of 5 · trains: .+\*$",
     flags=re.MULTILINE,
@@ -123,15 +119,11 @@ def test_right_answers_pass_and_wrong_ones_are_refused(path):
 def test_exercises_have_their_shape_and_their_answers(path):
     cells, found = exercises.read_chapter(path)
     problems = shape_problems(cells, found) + answer_problems(found)
-    if path.stem in NOT_YET:
-        assert problems, f"{path.stem} has everything: take it off NOT_YET"
-    else:
-        assert not problems, "\n" + "\n".join(problems)
+    assert not problems, "\n" + "\n".join(problems)
 
 
-def test_the_list_of_old_chapters_and_the_answers_name_notebooks():
+def test_the_answers_name_notebooks():
     names = {path.stem for path in NOTEBOOKS}
-    assert names >= NOT_YET, "a chapter that does not exist is on NOT_YET"
     assert {path.stem for path in exercises.ANSWERS.glob("*.py")} <= names
 
 

@@ -320,6 +320,22 @@ def test_roofline_limit_and_plot():
     assert list(axes.get_lines()[1].get_data()[1]) == [80.0]
 
 
+@pytest.mark.parametrize(
+    ("device", "threads", "title"),
+    [
+        ("cpu", 1, "Roofline: cpu, float32, 1 thread"),
+        ("cpu", 2, "Roofline: cpu, float32, 2 threads"),
+        ("cuda:0", 2, "Roofline: cuda:0, float32"),  # the threads of the CPU are not its limit
+    ],
+)
+def test_the_title_of_a_roofline_names_threads_where_they_count(
+    monkeypatch, device, threads, title
+):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    limits = timing.Roofline(device, "float32", peak_flops=100.0, bandwidth=10.0, machine={})
+    assert limits.plot().get_title() == title
+
+
 @pytest.mark.parametrize("device", DEVICES)
 def test_limits_are_above_a_case_and_plausible(device):
     where = _measure.check_device(device)

@@ -80,7 +80,11 @@ class Roofline:
             axes.loglog([intensity], [flops], "o", color=color, label=name)
         axes.set_xlabel("arithmetic intensity (FLOP/B)")
         axes.set_ylabel("rate (FLOP/s)")
-        axes.set_title(f"Roofline: {self.device}, {self.dtype}, {torch.get_num_threads()} threads")
+        title = f"Roofline: {self.device}, {self.dtype}"
+        if self.device == "cpu":
+            threads = torch.get_num_threads()
+            title += f", {threads} thread" + "s" * (threads != 1)
+        axes.set_title(title)
         axes.legend()
         return axes
 
