@@ -204,7 +204,8 @@ def test_outputs_are_stored_small_and_clean(path):
             text += "".join(output.get("data", {}).get("text/plain", []))
             assert not re.search(r"/home/|/root/|/Users/|/tmp/|site-packages", text), where
             assert "application/vnd.jupyter.widget-view+json" not in output.get("data", {}), where
-            assert len(text) < 6000, f"{where} prints too much"
+            if "text/html" not in output.get("data", {}):  # else the page shows a table instead
+                assert len(text) < 6000, f"{where} prints too much"
 
 
 def test_figures_have_alternative_text(path):
